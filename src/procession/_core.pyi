@@ -1,0 +1,212 @@
+"""The native module: memory shared by one process family, and the words both sides touch.
+
+Only :mod:`procession._family` imports it.  Vocabulary:
+
+*family*   a process tree that shares one heap (an unnamed memfd); known by a random 64-bit uid.
+*member*   a process of the family, known by a 32-bit id that is never used twice at a time:
+           a slot in the family's table of pid and start time, and a generation.
+*object*   a block of the heap that several members may hold a handle of (lock, event, ring ...).
+           It is freed when its last handle is dropped or its last holder has died.
+*handle*   ``(family, offset, serial)``: three integers that name an object for ever; opening
+           one whose object is gone raises ``ReferenceError``, never gives a stranger's memory.
+
+Waits release the GIL, spin for a moment where that can help, then sleep on a futex; a signal
+whose Python handler raises ends them with that exception.  ``timeout`` is in seconds; None
+waits for ever; zero or less does not wait.  Deadlines are of the monotonic clock.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+Handle = tuple[int, int, int]
+
+RECURSIVE_MUTEX: int  # 0, as in _multiprocessing.SemLock
+SEMAPHORE: int  # 1
+SEM_VALUE_MAX: int  # 2**31 - 1
+
+# ---- the family ---------------------------------------------------------------------------
+
+def heap_fd() -> int:
+    """Descriptor of this process's family heap (close-on-exec); founds the family at first use.
+
+    Raises OSError where memory or descriptors are refused.
+    """
+
+def family() -> int:
+    """The uid of this process's family, which is founded if there is none."""
+
+def attach(fd: int) -> int:
+    """Join the family whose heap is behind `fd` and give back its uid; `fd` is duplicated.
+
+    The first family that a process joins or founds is its own; joining one twice does nothing.
+    Raises ValueError if `fd` is no heap of this build's layout, OSError where the system refuses.
+    """
+
+def leave() -> None:
+    """Give up everything this process holds in every family; called last before it exits.
+
+    Handles that Python still holds are dead afterwards: using one raises ReferenceError.
+    """
+
+def adopt() -> None:
+    """In a child after fork: take the seat and the handles that the parent reserved for it."""
+
+def member() -> int:
+    """This process's member id in its own family."""
+
+def members() -> list[tuple[int, int]]:
+    """(pid, member id) of every living member of this process's own family."""
+
+def bury(pid: int) -> int:
+    """Take back what dead members held; give the number of objects and blocks freed.
+
+    `pid` is one that was seen to end (0: look at every member).  Living members are untouched,
+    so a wrong pid costs only the look.
+    """
+
+def heap_stats() -> dict[str, int]:
+    """Bytes and counts of this process's own heap: ``used``, ``free``, ``top``, ``blocks``,
+    ``objects``, ``members``."""
+
+# ---- objects ------------------------------------------------------------------------------
+
+class Shared:
+    """What every object has in common."""
+
+    @property
+    def handle(self) -> int:
+        """Offset in the heap: equal for all handles of one object in one family."""
+    def _handle(self) -> Handle: ...
+    @classmethod
+    def _attach(cls, handle: Handle) -> Self:
+        """One more handle of an existing object.
+
+        Raises ReferenceError when it is gone, LookupError when this process has not joined the
+        family, TypeError when it is an object of another class.
+        """
+
+class SemLock(Shared):
+    """Lock, RLock and both semaphores; the interface of ``_multiprocessing.SemLock``.
+
+    kind RECURSIVE_MUTEX: owned by a thread of a process, counted.  kind SEMAPHORE with
+    maxvalue 1 and value 1: a lock that anybody may release, whose holder is recorded.  Other
+    semaphores have no owner: whoever takes from one need not be the one who gives.
+    Raises ValueError unless 0 <= value <= maxvalue.
+    """
+
+    def __new__(cls, kind: int, value: int, maxvalue: int, owned: bool = False) -> Self: ...
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
+        """True when taken.  Raises ``procession.errors.OwnerDiedError``, the lock being free, in
+        one waiter (or the next caller) after the holder of an owned lock died."""
+    def release(self) -> None:
+        """Raises ValueError beyond maxvalue; AssertionError for a recursive lock not owned."""
+    def __enter__(self) -> bool: ...
+    def __exit__(self, *exc: object) -> None: ...
+    @property
+    def kind(self) -> int: ...
+    @property
+    def maxvalue(self) -> int: ...
+    @property
+    def name(self) -> None: ...
+    def _count(self) -> int: ...
+    def _is_mine(self) -> bool: ...
+    def _get_value(self) -> int: ...
+    def _is_zero(self) -> bool: ...
+    def _holder(self) -> tuple[int, int] | None:
+        """(pid, tid) of who holds an owned lock, or None."""
+
+class EventWord(Shared):
+    """A flag.  A pulse (set, then clear) releases everybody who waited when it came."""
+
+    def __new__(cls) -> Self: ...
+    def is_set(self) -> bool: ...
+    def set(self) -> None: ...
+    def clear(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+class WaitList(Shared):
+    """Who waits on a condition, oldest first; a waiter that died is passed over."""
+
+    def __new__(cls) -> Self: ...
+    def enter(self) -> int:
+        """Join the list; to be called with the condition's lock held.  Gives a ticket."""
+    def wait(self, ticket: int, timeout: float | None = None) -> bool:
+        """Sleep until notified; the ticket is used up.  False when the time ran out.
+
+        Where an exception ends the wait, a notification that had come is handed to the next."""
+    def notify(self, n: int = 1) -> int:
+        """Wake up to n living waiters; gives how many."""
+    def __len__(self) -> int: ...
+
+class Block(Shared):
+    """Zeroed memory of `size` bytes (at least 1 is kept), 64-byte aligned; a writable buffer.
+
+    Raises MemoryError where the system refuses the pages; no later access can fault.
+    """
+
+    def __new__(cls, size: int) -> Self: ...
+    @property
+    def size(self) -> int: ...
+    def __buffer__(self, flags: int) -> memoryview: ...
+
+class Ring(Shared):
+    """Messages of bytes from any member to any member, in the order of the puts.
+
+    `maxsize` counts messages; 0 is no limit but memory.  A message is in shared memory when
+    put returns; a member killed in put or get damages nothing.
+    """
+
+    def __new__(cls, maxsize: int = 0) -> Self: ...
+    def put(
+        self,
+        data: Any,
+        block: bool = True,
+        timeout: float | None = None,
+        tag: int = 0,
+        carry: Iterable[Shared] = (),
+    ) -> bool:
+        """Append one message (any contiguous bytes-like object); False if full all the time.
+
+        `carry` are objects whose handles are inside the data: the message holds them until it
+        is taken.  `tag` is a number for claims.  Raises MemoryError, nothing put.
+        """
+    def put_many(self, items: Iterable[Any], block: bool = True, timeout: float | None = None) -> int:
+        """Append messages in order, one lock for all; gives how many were put."""
+    def get(self, block: bool = True, timeout: float | None = None) -> bytes | None:
+        """Take the oldest message; None if there was none all the time."""
+    def get_many(self, limit: int, block: bool = True, timeout: float | None = None) -> list[bytes]:
+        """Take what is there, at most `limit` messages, waiting only for the first."""
+    def get_claimed(self, claims: Claims, slot: int, block: bool = True, timeout: float | None = None) -> bytes | None:
+        """As get, and the tag is written into the claim slot as part of the taking."""
+    def settle(self) -> None:
+        """Repair what a dead taker left, so that every claim on this ring is exact."""
+    def carried(self) -> list[Handle]:
+        """Handles that the message this thread took last carried; they stay valid until the
+        next get by this thread or :meth:`drop_carried`."""
+    def drop_carried(self) -> None: ...
+    def wait_readable(self, timeout: float | None = None) -> bool:
+        """Sleep until a message is there (another may take it first) or :meth:`interrupt`."""
+    def wait_drained(self, timeout: float | None = None) -> bool:
+        """Sleep until no message is there, or :meth:`interrupt`."""
+    def interrupt(self) -> None:
+        """Wake every sleeper in wait_readable, wait_drained and get, of any member, once: these
+        return as if the time had run out."""
+    def qsize(self) -> int: ...
+    @property
+    def maxsize(self) -> int: ...
+    def task_done(self) -> None:
+        """Raises ValueError when called more often than messages were put."""
+    def unfinished(self) -> int: ...
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until task_done was called for every message put."""
+
+class Claims(Shared):
+    """A table of `slots` claims, one a worker."""
+
+    def __new__(cls, slots: int) -> Self: ...
+    def read(self, slot: int) -> tuple[int, int] | None:
+        """(tag, progress) of what the slot's worker holds, or None."""
+    def advance(self, slot: int, progress: int) -> None:
+        """The worker begins item number `progress` of its message."""
+    def clear(self, slot: int) -> None: ...
+

@@ -1,0 +1,1 @@
+"""Tests, under the same path and name as the source they are for."""

@@ -15,26 +15,37 @@ ROOT = Path(__file__).parent.parent
 def run_pytest(folder: Path, text: str, limit: float = 30.0) -> "subprocess.CompletedProcess[str]":
     """A test run of its own over a little file, with this suite's conftest."""
     (folder / "test_inner.py").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-q", str(folder), "--rootdir", str(folder)]
+    options = ["-p", "tests.conftest", "-q", "-c", os.devnull, "--rootdir", str(folder)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [*command, "-c", os.devnull], capture_output=True, text=True, env=environment, timeout=limit, cwd=ROOT
+        [sys.executable, "-m", "pytest", *options, str(folder)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=limit,
+        cwd=ROOT,
     )
 
 
 HANGS = """
 import multiprocessing, os, pytest, sys, time
+from tests.conftest import DOG
 sys.path.insert(0, {root!r})
 
-def in_child():
+def in_child(ready):
+    ready.set()
     time.sleep(1000)
 
-@pytest.mark.limit(2)
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_hangs(method):
+@pytest.mark.limit(1000)
+def test_hangs(request):
     print("about to hang")
-    child = multiprocessing.get_context(method).Process(target=in_child)
+    ctx = multiprocessing.get_context({start!r})
+    ready = ctx.Event()
+    child = ctx.Process(target=in_child, args=(ready,))
     child.start()
+    ready.wait()
+    request.config.stash[DOG].tell("0.2 " + request.node.nodeid)
     {hang}
 
 def test_next():
@@ -49,7 +60,7 @@ def test_next():
 )
 @pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
 def test_a_hanging_test_is_killed_with_all_stacks_shown(tmp_path: Path, hang: str, start: str) -> None:
-    text = HANGS.format(hang=hang, root=str(tmp_path)).replace('["fork", "spawn", "forkserver"]', f'["{start}"]')
+    text = HANGS.format(hang=hang, root=str(tmp_path), start=start)
     done = run_pytest(tmp_path, text)
     assert done.returncode != 0
     assert "ran into its time limit" in done.stderr
@@ -65,7 +76,9 @@ def _commands() -> list[str]:
 
 
 LEAKS = """
-import multiprocessing, os, subprocess, pytest
+import os, subprocess, pytest
+from tests.kit import leaks
+leaks.GRACE = 0.5
 kept = []
 
 def test_leaves_a_descriptor():

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from . import proc
 from .waiting import eventually
 
-HELPERS = ("multiprocessing.forkserver", "procession.forkserver", "procession.start.forkserver", "resource_tracker")
-"""Words of the command lines of those who stay by design; kit.watchdog is known by its pid."""
+HELPERS = ("forkserver", "resource_tracker")
+"""Words of the command lines of those who stay by design."""
 
 GRACE = 5.0
 """Seconds in which a process may still end and a descriptor still be closed."""

@@ -1,13 +1,13 @@
 """Programs run from outside, as a user runs them."""
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from . import proc
 from .waiting import eventually
@@ -25,13 +25,14 @@ class Result:
 
     def check(self) -> "Result":
         """This result; AssertionError with all output unless it ended with 0 and left nothing."""
-        assert self.returncode == 0 and not self.leftovers, self.report()
+        assert (self.returncode, self.leftovers) == (0, ()), self.report()
         return self
 
     def report(self) -> str:
         """Everything that is known of the run."""
         left = "\n".join(self.leftovers)
-        return f"exit status {self.returncode}\nstdout:\n{self.stdout}\nstderr:\n{self.stderr}\nleft over:\n{left}"
+        output = f"stdout:\n{self.stdout}\nstderr:\n{self.stderr}"
+        return f"exit status {self.returncode}\n{output}\nleft over:\n{left}"
 
 
 def run_script(
@@ -107,23 +108,13 @@ def _clean(child: "subprocess.Popen[bytes]", hung: bool) -> tuple[str, ...]:
         else:
             return ()
     found = tuple(proc.describe(pid) for pid in sorted(members))
-    _dump_stacks(members if hung else set())
+    for pid in sorted(members if hung else ()):
+        proc.abort(pid)
     proc.end(proc.in_session(child.pid))
     child.wait()
     return found
 
 
-def _dump_stacks(pids: set[int]) -> None:
-    """faulthandler writes every thread's stack on SIGABRT, without asking for the GIL."""
-    for pid in pids:
-        proc.kill(pid, signal.SIGCONT)
-        proc.kill(pid, signal.SIGABRT)
-    try:
-        eventually(lambda: not any(map(proc.alive, pids)), 3.0)
-    except AssertionError:
-        return
-
-
-def _text(file: "tempfile._TemporaryFileWrapper[bytes]") -> str:
+def _text(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode(errors="replace")

@@ -2,7 +2,8 @@
 
 It is a process, since the test's own may be stuck in native code with the GIL held.  Started by
 tests/conftest.py with the test process's pid; over its stdin come lines ``LIMIT NAME`` where a
-test begins and ``-`` where it has ended.  It goes when the test process does.
+test begins and ``-`` where it has ended.  It goes when the test process does.  The stacks are
+written by Python's faulthandler, which the environment turns on in every process.
 """
 
 import os
@@ -11,17 +12,19 @@ import signal
 import stat
 import sys
 import time
+from typing import IO
 
 from . import proc
 
-MOMENT = 3.0
-"""Seconds that processes are given to write their stacks and die."""
+LONGEST = 30.0
+"""Seconds after which processes that do not die of SIGABRT are no longer waited for."""
 
 
 def watch(pid: int) -> None:
     """Guard the test process `pid` until it ends."""
     process = os.pidfd_open(pid)
-    name, deadline, rest = "", None, b""
+    name, rest = "", b""
+    deadline: float | None = None
     while True:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         ready = select.select([0, process], [], [], left)[0]
@@ -43,46 +46,34 @@ def end_of(pid: int, name: str) -> None:
     """Show what every process of the run does, then kill it, the test process last."""
     # Stopped, or it would go on with the next test as soon as its children die.
     proc.kill(pid, signal.SIGSTOP)
-    family = proc.descendants(pid) - {os.getpid()}
+    family = sorted(proc.descendants(pid) - {os.getpid()})
     say(f"\n\n==== watchdog: {name} ran into its time limit; {len(family)} other processes ====")
-    for member in [pid, *sorted(family)]:
-        say(proc.describe(member))
-    dump_and_die(family)
-    show_captured(pid)
-    say("==== stacks of the test process ====")
-    proc.kill(pid, signal.SIGABRT)
-    proc.kill(pid, signal.SIGCONT)
-    wait_for({pid})
-    proc.end({pid, *family})
+    captured = [Captured(pid, 1), Captured(pid, 2)]
+    for file in captured:
+        file.show()
+    enough = time.monotonic() + LONGEST
+    for member in [*family, pid]:
+        say(f"\n==== {proc.describe(member)}")
+        proc.abort(member, moment=2.0 if time.monotonic() < enough else 0.0)
+        captured[1].show()
+    proc.end([*family, pid])
 
 
-def dump_and_die(pids: set[int]) -> None:
-    """Python's faulthandler, on by the environment, writes the stacks of all threads on SIGABRT."""
-    for pid in pids:
-        proc.kill(pid, signal.SIGABRT)
-        proc.kill(pid, signal.SIGCONT)
-    wait_for(pids)
-    proc.end(pids)
+class Captured:
+    """What the test and its children wrote lies in pytest's unnamed capture files."""
 
-
-def wait_for(pids: set[int]) -> None:
-    """Until all have ended, or a moment has passed."""
-    end = time.monotonic() + MOMENT
-    while any(map(proc.alive, pids)) and time.monotonic() < end:
-        time.sleep(0.02)
-
-
-def show_captured(pid: int) -> None:
-    """What the test and its children wrote so far lies in pytest's unnamed capture files."""
-    for fd, title in ((1, "stdout"), (2, "stderr")):
+    def __init__(self, pid: int, fd: int) -> None:
+        self.title = f"captured on descriptor {fd}"
+        self.file: IO[str] | None = None
         path = f"/proc/{pid}/fd/{fd}"
-        try:
-            if not stat.S_ISREG(os.stat(path).st_mode) or "(deleted)" not in os.readlink(path):
-                continue
-            with open(path, encoding="utf-8", errors="replace") as file:
-                say(f"==== captured {title} ====\n{file.read()}")
-        except OSError as error:
-            say(f"==== captured {title}: {error} ====")
+        # Anything else than an unnamed file is the user's terminal or log, no capture.
+        if stat.S_ISREG(os.stat(path).st_mode) and "(deleted)" in os.readlink(path):
+            self.file = open(path, encoding="utf-8", errors="replace")  # noqa: SIM115 (kept until we end)
+
+    def show(self) -> None:
+        """What has been added since the last time."""
+        if self.file and (text := self.file.read()):
+            say(f"-- {self.title}:\n{text.rstrip()}")
 
 
 def say(text: str) -> None:

@@ -1,0 +1,53 @@
+# Every target does all set-up it needs and repeats none of it; see tools/prepare.py.
+#
+#   make demo PYTHON=python3.13      another Python than the first that is found
+#   make test ONLY="pytest types"    some parts of the tests; ARGS="-k queue" goes on to pytest
+#   make stress TEST=tests/test_queues.py N=200
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint types bench stress clean
+
+# Rust's installer puts cargo where only login shells look.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+export PYTHON ARGS
+
+VENV_PYTHON := .venv/bin/python
+PREPARE = @python=$$(sh tools/find_python.sh) && "$$python" -m tools.prepare
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+setup: ## a virtual environment in .venv with everything that developing needs
+	$(PREPARE) dev
+
+build: ## the native module, into src/procession
+	$(PREPARE) build
+
+demo: ## the tour: four concepts, then a real job (ARGS="--method spawn")
+	$(PREPARE) demo
+	@$(VENV_PYTHON) examples/tour.py $(ARGS)
+
+test: ## everything: Rust, Python on every start method, lint, types, import contract
+	$(PREPARE) dev
+	@$(VENV_PYTHON) -m tools.check $(ONLY)
+
+lint: ## format, lint and import contract
+	$(PREPARE) dev
+	@$(VENV_PYTHON) -m tools.check lint
+
+types: ## strict types, and the stub against the native module
+	$(PREPARE) dev
+	@$(VENV_PYTHON) -m tools.check types
+
+bench: ## measurements side by side with multiprocessing (ARGS="lock ring")
+	$(PREPARE) demo
+	@$(VENV_PYTHON) -m benchmarks.run $(ARGS)
+
+stress: ## one test N times on a busy machine: TEST=... N=200
+	$(PREPARE) dev
+	@$(VENV_PYTHON) -m tools.stress "$(TEST)" $(or $(N),100)
+
+clean: ## remove what was built and the virtual environment
+	rm -rf .venv rust/target build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf benchmarks/results src/procession/_core.*.so
+	find src tests tools examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

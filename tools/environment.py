@@ -33,10 +33,12 @@ def spoilt() -> str:
     made_for = re.search(r"^version = (\d+\.\d+)", settings, re.MULTILINE)
     if not re.search(rf"^command = .* {re.escape(str(VENV))}$", settings, re.MULTILINE):
         return "it was made in another folder"
+    if not VENV_PYTHON.exists():
+        return "its Python is gone"
     found = subprocess.run([VENV_PYTHON, "-I", "-c", PROBE], capture_output=True, text=True, check=False)
     running = found.stdout.strip()
     if found.returncode or not made_for:
-        return "it is incomplete or its Python is gone"
+        return "it is incomplete"
     return _other_version(made_for[1], running)
 
 

@@ -43,9 +43,10 @@ def attach(fd: int) -> int:
     """
 
 def leave() -> None:
-    """Give up everything this process holds in every family; called last before it exits.
+    """Say that this process ends in good order; called last before it exits.
 
-    Handles that Python still holds are dead afterwards: using one raises ReferenceError.
+    What it holds is taken back when the parent buries it; one that ended without a word also has
+    the whole heap searched for what it may have left half done.
     """
 
 def adopt() -> None:
@@ -94,14 +95,16 @@ class SemLock(Shared):
     Raises ValueError unless 0 <= value <= maxvalue.
     """
 
-    def __new__(cls, kind: int, value: int, maxvalue: int, owned: bool = False) -> Self: ...
+    def __new__(
+        cls, kind: int = 1, value: int = 1, maxvalue: int = 1, owned: bool = False, *, _handle: Handle | None = None
+    ) -> Self: ...
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """True when taken.  Raises ``procession.errors.OwnerDiedError``, the lock being free, in
         one waiter (or the next caller) after the holder of an owned lock died."""
     def release(self) -> None:
         """Raises ValueError beyond maxvalue; AssertionError for a recursive lock not owned."""
     def __enter__(self) -> bool: ...
-    def __exit__(self, *exc: object) -> None: ...
+    def __exit__(self, _kind: object = None, _error: object = None, _trace: object = None) -> None: ...
     @property
     def kind(self) -> int: ...
     @property
@@ -113,12 +116,12 @@ class SemLock(Shared):
     def _get_value(self) -> int: ...
     def _is_zero(self) -> bool: ...
     def _holder(self) -> tuple[int, int] | None:
-        """(pid, tid) of who holds an owned lock, or None."""
+        """(pid, a number that tells its threads apart) of who holds an owned lock, or None."""
 
 class EventWord(Shared):
     """A flag.  A pulse (set, then clear) releases everybody who waited when it came."""
 
-    def __new__(cls) -> Self: ...
+    def __new__(cls, *, _handle: Handle | None = None) -> Self: ...
     def is_set(self) -> bool: ...
     def set(self) -> None: ...
     def clear(self) -> None: ...
@@ -127,7 +130,7 @@ class EventWord(Shared):
 class WaitList(Shared):
     """Who waits on a condition, oldest first; a waiter that died is passed over."""
 
-    def __new__(cls) -> Self: ...
+    def __new__(cls, *, _handle: Handle | None = None) -> Self: ...
     def enter(self) -> int:
         """Join the list; to be called with the condition's lock held.  Gives a ticket."""
     def wait(self, ticket: int, timeout: float | None = None) -> bool:
@@ -144,7 +147,7 @@ class Block(Shared):
     Raises MemoryError where the system refuses the pages; no later access can fault.
     """
 
-    def __new__(cls, size: int) -> Self: ...
+    def __new__(cls, size: int = 0, *, _handle: Handle | None = None) -> Self: ...
     @property
     def size(self) -> int: ...
     def __buffer__(self, flags: int) -> memoryview: ...
@@ -156,14 +159,14 @@ class Ring(Shared):
     put returns; a member killed in put or get damages nothing.
     """
 
-    def __new__(cls, maxsize: int = 0) -> Self: ...
+    def __new__(cls, maxsize: int = 0, *, _handle: Handle | None = None) -> Self: ...
     def put(
         self,
         data: Any,
         block: bool = True,
         timeout: float | None = None,
         tag: int = 0,
-        carry: Iterable[Shared] = (),
+        carry: list[Any] | None = None,
     ) -> bool:
         """Append one message (any contiguous bytes-like object); False if full all the time.
 
@@ -203,7 +206,7 @@ class Ring(Shared):
 class Claims(Shared):
     """A table of `slots` claims, one a worker."""
 
-    def __new__(cls, slots: int) -> Self: ...
+    def __new__(cls, slots: int = 1, *, _handle: Handle | None = None) -> Self: ...
     def read(self, slot: int) -> tuple[int, int] | None:
         """(tag, progress) of what the slot's worker holds, or None."""
     def advance(self, slot: int, progress: int) -> None:

@@ -1,0 +1,31 @@
+//! `procession._core`: the core crate for Python. Each class is a thin coat over a core primitive;
+//! what each does is written in `src/procession/_core.pyi`.
+//!
+//! Quick attempts run with the GIL held; whatever may wait gives it up first (see [`waiting`]).
+
+mod claims;
+mod event;
+mod family;
+mod memory;
+mod ring;
+mod semlock;
+mod shared;
+mod waiting;
+mod waitlist;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("RECURSIVE_MUTEX", semlock::RECURSIVE_MUTEX)?;
+    module.add("SEMAPHORE", semlock::SEMAPHORE)?;
+    module.add("SEM_VALUE_MAX", semlock::SEM_VALUE_MAX)?;
+    family::add_to(module)?;
+    module.add_class::<shared::Shared>()?;
+    module.add_class::<semlock::SemLock>()?;
+    module.add_class::<event::EventWord>()?;
+    module.add_class::<waitlist::WaitList>()?;
+    module.add_class::<memory::Block>()?;
+    module.add_class::<ring::Ring>()?;
+    module.add_class::<claims::Claims>()
+}

@@ -1,0 +1,95 @@
+//! Sleeping on a word that several processes share.
+//!
+//! `FUTEX_WAIT` compares and sleeps in one step, so a change between the caller's look and its
+//! sleep is never missed. The futexes are not private ones: the waker may be another process.
+
+use crate::sync::AtomicU32;
+use std::time::Duration;
+
+/// Why a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woke {
+    /// Somebody woke us, or the word had changed before we slept.
+    Changed,
+    /// The time ran out.
+    TimedOut,
+    /// A signal came.
+    Signal,
+}
+
+/// Sleep while `word` is `expected`, at most `limit`.
+#[cfg(not(loom))]
+pub fn wait(word: &AtomicU32, expected: u32, limit: Duration) -> Woke {
+    let time =
+        libc::timespec { tv_sec: limit.as_secs() as libc::time_t, tv_nsec: limit.subsec_nanos() as libc::c_long };
+    // SAFETY: the word outlives the call, and the kernel only reads it and `time`.
+    let gone =
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &time as *const _) };
+    if gone == 0 {
+        return Woke::Changed;
+    }
+    match std::io::Error::last_os_error().raw_os_error() {
+        Some(libc::ETIMEDOUT) => Woke::TimedOut,
+        Some(libc::EINTR) => Woke::Signal,
+        _ => Woke::Changed,
+    }
+}
+
+/// Wake up to `count` sleepers; gives how many there were.
+#[cfg(not(loom))]
+pub fn wake(word: &AtomicU32, count: u32) -> u32 {
+    let count = count.min(i32::MAX as u32);
+    // SAFETY: the kernel uses the address as a name only.
+    let woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+    woken.max(0) as u32
+}
+
+#[cfg(loom)]
+pub use model::{wait, wake};
+
+/// The kernel's part, played for loom: a sleeper leaves only when a wake named it.
+#[cfg(loom)]
+mod model {
+    use super::{AtomicU32, Duration, Woke};
+    use crate::sync::Ordering;
+    use loom::sync::{Condvar, Mutex};
+
+    loom::lazy_static! {
+        static ref BEDS: (Mutex<Vec<(usize, u32, bool)>>, Condvar) = (Mutex::new(Vec::new()), Condvar::new());
+    }
+
+    /// Model of `FUTEX_WAIT`; time does not pass in a model, so it never times out.
+    pub fn wait(word: &AtomicU32, expected: u32, _limit: Duration) -> Woke {
+        let (beds, bell) = &*BEDS;
+        let mut guard = beds.lock().unwrap();
+        if word.load(Ordering::SeqCst) != expected {
+            return Woke::Changed;
+        }
+        let name = guard.iter().map(|bed| bed.1 + 1).max().unwrap_or(0);
+        guard.push((word as *const _ as usize, name, false));
+        loop {
+            guard = bell.wait(guard).unwrap();
+            if let Some(place) = guard.iter().position(|bed| bed.1 == name && bed.2) {
+                guard.remove(place);
+                return Woke::Changed;
+            }
+        }
+    }
+
+    /// Model of `FUTEX_WAKE`.
+    pub fn wake(word: &AtomicU32, count: u32) -> u32 {
+        let (beds, bell) = &*BEDS;
+        let mut guard = beds.lock().unwrap();
+        let here = word as *const _ as usize;
+        let mut woken = 0;
+        for bed in guard.iter_mut().filter(|bed| bed.0 == here && !bed.2) {
+            if woken == count {
+                break;
+            }
+            bed.2 = true;
+            woken += 1;
+        }
+        bell.notify_all();
+        woken
+    }
+}

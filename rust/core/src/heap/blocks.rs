@@ -1,0 +1,316 @@
+//! Pieces of the heap, recycled by size.
+//!
+//! Each block has a header of 64 bytes before its payload. Sizes come in classes, four a power of
+//! two; a freed block goes to the list of its class and is the next to be taken, while its pages
+//! are warm. Blocks are never joined or split: addresses are plenty, and pages of large free blocks
+//! go back to the system once more than [`KEEP`] of them lie idle.
+//!
+//! The headers lie one behind the other from [`BLOCKS_AT`] to the top, and the state in a header is
+//! the truth: the free lists are rebuilt from it when a member dies with the heap's lock.
+
+use super::map::{BLOCKS_AT, CLASSES, Heap, HeapError};
+use crate::fault::step;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// Bytes of a header.
+pub const HEADER: u64 = 64;
+/// From this size on, pages are allotted and given back block by block.
+pub const LARGE: u64 = 128 << 10;
+/// Idle bytes of large blocks that are kept warm.
+pub const KEEP: u64 = 256 << 20;
+
+/// What a block is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum BlockKind {
+    /// Nothing.
+    Free = 0,
+    /// A gap that makes the next block begin where it should.
+    Filler = 1,
+    /// A page of a member's handles.
+    Handles = 2,
+    /// A part of an object: a ring's chunk, a waiting list's page.
+    Part = 3,
+    /// A message too large for a chunk.
+    Payload = 4,
+    /// An object: [`crate::semlock::SemLock`].
+    SemLock = 16,
+    /// An object: [`crate::event::Event`].
+    Event = 17,
+    /// An object: [`crate::waitlist::WaitList`].
+    WaitList = 18,
+    /// An object: plain memory.
+    Memory = 19,
+    /// An object: [`crate::ring::Ring`].
+    Ring = 20,
+    /// An object: a table of claims.
+    Claims = 21,
+}
+
+/// Kinds from here on are objects.
+pub const FIRST_OBJECT: u32 = 16;
+
+/// What stands before every block's payload.
+#[repr(C, align(64))]
+pub struct Header {
+    /// Bytes of the block, header and all; fixed for ever.
+    size: AtomicU64,
+    /// Bytes that were asked for.
+    pub length: AtomicU64,
+    kind: AtomicU32,
+    /// The member it belongs to.
+    pub owner: AtomicU32,
+    /// Tells this use of the memory from every other.
+    pub serial: AtomicU64,
+    next: AtomicU64,
+    /// The object that it is, or may have become, a part of; 0 for none.
+    pub home: AtomicU64,
+    /// How many hold the object.
+    pub refs: AtomicU32,
+    /// Are the payload's pages allotted?
+    resident: AtomicU32,
+}
+
+impl Header {
+    /// Bytes of the payload.
+    pub fn capacity(&self) -> u64 {
+        self.size.load(Ordering::Relaxed) - HEADER
+    }
+
+    /// The kind as a number.
+    pub fn kind(&self) -> u32 {
+        self.kind.load(Ordering::Acquire)
+    }
+
+    /// Make it known as this; the one store that commits it.
+    pub(super) fn set_kind(&self, kind: BlockKind) {
+        self.kind.store(kind as u32, Ordering::Release);
+    }
+
+    /// Is it in use as this?
+    pub fn is(&self, kind: BlockKind) -> bool {
+        self.kind() == kind as u32
+    }
+
+    /// Is it an object?
+    pub fn is_object(&self) -> bool {
+        self.kind() >= FIRST_OBJECT
+    }
+}
+
+/// The class of a block of `size` bytes (header and all), and that class's size: 128, 192, 256,
+/// then four a power of two.
+fn class_of(size: u64) -> (usize, u64) {
+    if size <= 256 {
+        let units = size.div_ceil(HEADER).max(2);
+        return (units as usize - 2, units * HEADER);
+    }
+    // The power of two below, and how many quarters of it above.
+    let power = 63 - (size - 1).leading_zeros() as u64;
+    let quarter = 1u64 << (power - 2);
+    let quarters = (size - 1 - (1 << power)) / quarter + 1;
+    let class = 3 + (power - 8) * 4 + quarters - 1;
+    (class as usize, (1 << power) + quarters * quarter)
+}
+
+impl Heap {
+    /// The header of the block whose payload is at `offset`.
+    #[inline]
+    pub fn header(&self, offset: u64) -> &Header {
+        // SAFETY: every payload has a header before it, which stays one for ever.
+        unsafe { self.at::<Header>(offset - HEADER) }
+    }
+
+    /// A block with at least `length` bytes of payload; what lies in it is undefined.
+    pub fn alloc(&self, length: u64, kind: BlockKind, home: u64) -> Result<u64, HeapError> {
+        let offset = self.locked(|| self.alloc_locked(length, kind, home))?;
+        self.make_resident(offset)
+    }
+
+    /// As [`Heap::alloc`], the lock being held. A large block's pages may still be missing.
+    pub(super) fn alloc_locked(&self, length: u64, kind: BlockKind, home: u64) -> Result<u64, HeapError> {
+        if length > self.size() / 2 {
+            return Err(HeapError::NoMemory);
+        }
+        let (class, size) = class_of(length + HEADER);
+        let offset = match self.root().free[class].load(Ordering::Relaxed) {
+            0 => self.carve(size)?,
+            head => {
+                let header = self.header(head);
+                self.root().free[class].store(header.next.load(Ordering::Relaxed), Ordering::Relaxed);
+                if size >= LARGE && header.resident.load(Ordering::Relaxed) == 1 {
+                    self.root().idle.fetch_sub(size, Ordering::Relaxed);
+                }
+                head
+            }
+        };
+        step("alloc.taken");
+        let header = self.header(offset);
+        header.length.store(length, Ordering::Relaxed);
+        header.owner.store(self.me(), Ordering::Relaxed);
+        header.home.store(home, Ordering::Relaxed);
+        header.refs.store(0, Ordering::Relaxed);
+        header.serial.store(self.root().serial.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        header.kind.store(kind as u32, Ordering::Release);
+        step("alloc.marked");
+        Ok(offset)
+    }
+
+    /// A new block at the top. Its header's page is allotted; so is all of a small one.
+    fn carve(&self, size: u64) -> Result<u64, HeapError> {
+        let root = self.root();
+        let mut at = root.top.load(Ordering::Relaxed);
+        let large = size >= LARGE;
+        if large {
+            // The payload begins on a page, so that its pages can be given back.
+            let start = (at + HEADER).div_ceil(4096) * 4096 - HEADER;
+            if start != at {
+                self.fill(at, start - at)?;
+                at = start;
+            }
+        }
+        if at + size > self.size() {
+            return Err(HeapError::NoMemory);
+        }
+        let header = self.start_block(at, size, large)?;
+        if large {
+            // The pages up to its end belong to it alone; small blocks go on after it.
+            let allotted = root.allotted.load(Ordering::Relaxed);
+            header.resident.store((at + size <= allotted) as u32, Ordering::Relaxed);
+            root.allotted.store(allotted.max(at + size), Ordering::Release);
+        }
+        step("carve.written");
+        root.top.store(at + size, Ordering::Release);
+        Ok(at + HEADER)
+    }
+
+    fn start_block(&self, at: u64, size: u64, large: bool) -> Result<&Header, HeapError> {
+        self.allot_up_to(if large { at + HEADER } else { at + size })?;
+        let header = self.header(at + HEADER);
+        header.size.store(size, Ordering::Relaxed);
+        header.kind.store(BlockKind::Free as u32, Ordering::Relaxed);
+        header.resident.store(1, Ordering::Relaxed);
+        Ok(header)
+    }
+
+    fn fill(&self, at: u64, size: u64) -> Result<(), HeapError> {
+        let header = self.start_block(at, size, false)?;
+        header.kind.store(BlockKind::Filler as u32, Ordering::Relaxed);
+        self.root().top.store(at + size, Ordering::Release);
+        Ok(())
+    }
+
+    /// Allot a large block's pages, without the lock: it may take a second a gigabyte.
+    pub(super) fn make_resident(&self, offset: u64) -> Result<u64, HeapError> {
+        let header = self.header(offset);
+        if header.resident.load(Ordering::Relaxed) == 0 {
+            if let Err(error) = self.allot(offset, header.capacity()) {
+                self.free(offset);
+                return Err(error);
+            }
+            header.resident.store(1, Ordering::Relaxed);
+        }
+        Ok(offset)
+    }
+
+    /// Free a block.
+    pub fn free(&self, offset: u64) {
+        self.locked(|| self.free_locked(offset));
+    }
+
+    /// As [`Heap::free`], the lock being held; freeing twice does nothing.
+    pub(super) fn free_locked(&self, offset: u64) {
+        let header = self.header(offset);
+        if header.is(BlockKind::Free) {
+            return;
+        }
+        let size = header.size.load(Ordering::Relaxed);
+        if size >= LARGE {
+            self.retire(offset, size);
+        }
+        header.kind.store(BlockKind::Free as u32, Ordering::Release);
+        step("free.marked");
+        self.push_free(offset, size);
+    }
+
+    /// Keep the pages of a large block, or give them back where enough lie idle.
+    fn retire(&self, offset: u64, size: u64) {
+        let header = self.header(offset);
+        let root = self.root();
+        if header.resident.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        if root.idle.load(Ordering::Relaxed) + size <= KEEP {
+            root.idle.fetch_add(size, Ordering::Relaxed);
+        } else {
+            header.resident.store(0, Ordering::Relaxed);
+            // The payload's last page may hold the next block's header.
+            self.punch(offset, header.capacity() & !4095);
+        }
+    }
+
+    fn push_free(&self, offset: u64, size: u64) {
+        let list = &self.root().free[class_of(size).0];
+        self.header(offset).next.store(list.load(Ordering::Relaxed), Ordering::Relaxed);
+        list.store(offset, Ordering::Relaxed);
+    }
+
+    /// Does this offset lie in a block that is in use as `kind`?
+    pub fn is_within(&self, offset: u64, kind: BlockKind) -> bool {
+        self.locked(|| {
+            let holds = |start: &u64| (*start..*start + self.header(*start).capacity()).contains(&offset);
+            self.blocks().find(holds).is_some_and(|start| self.header(start).is(kind))
+        })
+    }
+
+    /// Payload offsets of all blocks, free ones too. The caller holds the lock.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = u64> + '_ {
+        let top = self.root().top.load(Ordering::Acquire);
+        let mut at = BLOCKS_AT;
+        std::iter::from_fn(move || {
+            let offset = (at < top).then_some(at + HEADER)?;
+            at += self.header(offset).size.load(Ordering::Relaxed);
+            Some(offset)
+        })
+    }
+
+    /// Make the free lists anew, after their last user died at them. The caller holds the lock.
+    pub(super) fn repair(&self) {
+        for class in 0..CLASSES {
+            self.root().free[class].store(0, Ordering::Relaxed);
+        }
+        let mut idle = 0;
+        for offset in self.blocks() {
+            let header = self.header(offset);
+            if header.is(BlockKind::Free) {
+                let size = header.size.load(Ordering::Relaxed);
+                self.push_free(offset, size);
+                if size >= LARGE && header.resident.load(Ordering::Relaxed) == 1 {
+                    idle += size;
+                }
+            }
+        }
+        self.root().idle.store(idle, Ordering::Relaxed);
+        self.recount();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_fit_and_grow() {
+        let mut last = (0, 0);
+        for size in (64..100_000u64).step_by(8).chain((17..40).map(|power| (1 << power) + 1)) {
+            let (class, rounded) = class_of(size);
+            assert!(rounded >= size && rounded >= 128, "{size}");
+            assert!(rounded <= (size + size / 4 + 64).max(128), "{size} became {rounded}");
+            assert_eq!(rounded % HEADER, 0, "{size}");
+            assert_eq!(class_of(rounded), (class, rounded));
+            assert!(class < CLASSES);
+            assert!((class, rounded) >= last);
+            last = (class, rounded);
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The mapping. The memfd is as long as it may ever get, and sparse: pages are allotted by
+//! `fallocate` before anybody touches them, so a machine without memory answers with an error and
+//! never with SIGBUS.
+
+use super::handles::Table;
+use super::local::Local;
+use crate::member::{SEATS, Seat};
+use crate::mutex::{Held, Mutex};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::wait::Patience;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+const MAGIC: u64 = 0x7072_6f63_6573_0001;
+/// Changes whenever anything that two builds could understand differently changes.
+const LAYOUT: u64 = 1;
+/// Free lists: four a power of two.
+pub const CLASSES: usize = 160;
+const PAGE: u64 = 4096;
+const SEATS_AT: u64 = 64 * 1024;
+/// Where blocks begin.
+pub const BLOCKS_AT: u64 = SEATS_AT + (SEATS * std::mem::size_of::<Seat>()) as u64;
+const SMALLEST_MAP: u64 = 64 << 20;
+/// Pages are allotted to small blocks in such steps.
+const STEP: u64 = 1 << 20;
+
+/// What can go wrong.
+#[derive(Debug)]
+pub enum HeapError {
+    /// The system refuses memory, or the heap's address range is used up.
+    NoMemory,
+    /// The system refuses something else.
+    Sys(std::io::Error),
+    /// The descriptor is no heap, or that of another build.
+    NotAHeap,
+    /// The object is gone.
+    Gone,
+    /// It is an object of another kind.
+    OtherKind,
+    /// More members than seats.
+    Full,
+}
+
+impl From<std::io::Error> for HeapError {
+    fn from(error: std::io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::ENOMEM | libc::ENOSPC) => HeapError::NoMemory,
+            _ => HeapError::Sys(error),
+        }
+    }
+}
+
+/// The first page.
+#[repr(C)]
+pub struct Root {
+    magic: u64,
+    layout: u64,
+    uid: u64,
+    size: u64,
+    /// Guards everything below, and all block headers.
+    pub lock: Mutex,
+    /// Where the search for a seat goes on.
+    pub seat: AtomicU32,
+    /// Seats below this number have been used.
+    pub seats: AtomicU32,
+    /// Blocks lie below this offset.
+    pub top: AtomicU64,
+    /// Pages below this offset are allotted.
+    pub allotted: AtomicU64,
+    /// Serial number of the newest block.
+    pub serial: AtomicU64,
+    /// Bytes of free blocks whose pages are kept.
+    pub idle: AtomicU64,
+    /// Members that spin just now.
+    pub spinning: AtomicU32,
+    /// First free block of each class.
+    pub free: [AtomicU64; CLASSES],
+}
+
+/// A heap that this process has joined.
+pub struct Heap {
+    base: *mut u8,
+    size: u64,
+    fd: OwnedFd,
+    uid: u64,
+    processors: u32,
+    pub(super) me: AtomicU32,
+    pub(super) pid: AtomicU32,
+    pub(super) pending: AtomicU32,
+    pub(super) seating: Local<()>,
+    pub(super) table: Local<Table>,
+}
+
+// SAFETY: the memory behind `base` is shared between processes anyway; all access to it goes
+// through atomics, or is ordered by the protocols of this crate.
+unsafe impl Send for Heap {}
+// SAFETY: as above.
+unsafe impl Sync for Heap {}
+
+impl Heap {
+    /// Make a new heap.
+    pub fn create() -> Result<Heap, HeapError> {
+        // SAFETY: a constant name; the descriptor is new and ours.
+        let fd = unsafe {
+            let fd = libc::memfd_create(c"procession".as_ptr(), libc::MFD_CLOEXEC);
+            if fd < 0 {
+                return Err(std::io::Error::last_os_error().into());
+            }
+            OwnedFd::from_raw_fd(fd)
+        };
+        let (base, size) = Self::map_largest(&fd)?;
+        allot(&fd, 0, SEATS_AT)?;
+        let heap = Heap::over(base, size, fd, random_uid());
+        let root = heap.base.cast::<Root>();
+        // SAFETY: the first page is allotted, zeroed and as yet known to nobody else.
+        unsafe {
+            (*root).layout = LAYOUT;
+            (*root).uid = heap.uid;
+            (*root).size = size;
+            (*root).top.store(BLOCKS_AT, Ordering::Relaxed);
+            (*root).allotted.store(BLOCKS_AT, Ordering::Relaxed);
+            (*root).magic = MAGIC;
+        }
+        Ok(heap)
+    }
+
+    /// Join the heap behind `fd`.
+    pub fn join(fd: OwnedFd) -> Result<Heap, HeapError> {
+        // SAFETY: all zeroes is a valid stat; the kernel fills it.
+        let length = unsafe {
+            let mut stat: libc::stat = std::mem::zeroed();
+            if libc::fstat(fd.as_raw_fd(), &mut stat) != 0 {
+                return Err(std::io::Error::last_os_error().into());
+            }
+            stat.st_size as u64
+        };
+        if length < SMALLEST_MAP {
+            return Err(HeapError::NotAHeap);
+        }
+        let base = map(&fd, length).map_err(HeapError::from)?;
+        // SAFETY: `length` bytes are mapped, far more than a root; a foreign file reads as no heap.
+        let (magic, layout, uid, size) = unsafe {
+            let root = base.cast::<Root>();
+            ((*root).magic, (*root).layout, (*root).uid, (*root).size)
+        };
+        if (magic, layout, size) != (MAGIC, LAYOUT, length) {
+            // SAFETY: mapped above, and used by nobody.
+            unsafe { libc::munmap(base.cast(), length as usize) };
+            return Err(HeapError::NotAHeap);
+        }
+        Ok(Heap::over(base, size, fd, uid))
+    }
+
+    fn over(base: *mut u8, size: u64, fd: OwnedFd, uid: u64) -> Heap {
+        let (me, pid, pending) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+        let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
+        Heap {
+            base,
+            size,
+            fd,
+            uid,
+            processors,
+            me,
+            pid,
+            pending,
+            seating: Local::default(),
+            table: Local::default(),
+        }
+    }
+
+    /// Four times the machine's memory of addresses, less where a limit (RLIMIT_AS) forbids it.
+    fn map_largest(fd: &OwnedFd) -> Result<(*mut u8, u64), HeapError> {
+        // SAFETY: sysconf only reads.
+        let memory = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) as u64 * PAGE };
+        let mut size = (memory * 4).next_power_of_two().max(64 << 30);
+        loop {
+            // SAFETY: the descriptor is open.
+            if unsafe { libc::ftruncate(fd.as_raw_fd(), size as libc::off_t) } != 0 {
+                return Err(std::io::Error::last_os_error().into());
+            }
+            match map(fd, size) {
+                Ok(base) => return Ok((base, size)),
+                Err(_) if size > SMALLEST_MAP => size /= 4,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The family's uid.
+    pub fn uid(&self) -> u64 {
+        self.uid
+    }
+
+    /// The heap's descriptor.
+    pub fn fd(&self) -> i32 {
+        self.fd.as_raw_fd()
+    }
+
+    /// Bytes of addresses.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The first page.
+    #[inline]
+    pub fn root(&self) -> &Root {
+        // SAFETY: mapped for the heap's whole life and initialised before anybody joined.
+        unsafe { &*self.base.cast::<Root>() }
+    }
+
+    /// The seat of this number.
+    pub fn seat(&self, number: usize) -> &Seat {
+        debug_assert!(number < SEATS);
+        let at = SEATS_AT + (number * std::mem::size_of::<Seat>()) as u64;
+        // SAFETY: inside the table; zeroes are a valid seat.
+        unsafe { &*self.base.add(at as usize).cast::<Seat>() }
+    }
+
+    /// Have the page of this seat allotted, so that touching it cannot fault.
+    pub fn prepare_seat(&self, number: usize) -> Result<(), HeapError> {
+        let at = SEATS_AT + (number * std::mem::size_of::<Seat>()) as u64;
+        self.allot(at & !(PAGE - 1), PAGE)
+    }
+
+    /// The address of an offset.
+    #[inline]
+    pub fn address(&self, offset: u64) -> *mut u8 {
+        debug_assert!(offset < self.size);
+        // SAFETY: offsets come from this heap's own structures and lie inside the mapping.
+        unsafe { self.base.add(offset as usize) }
+    }
+
+    /// The `T` at an offset.
+    ///
+    /// # Safety
+    /// A `T` made of atomics (or of fields fixed before it was published) must lie there.
+    #[inline]
+    pub unsafe fn at<T>(&self, offset: u64) -> &T {
+        // SAFETY: the caller's promise; every block is 64-byte aligned.
+        unsafe { &*self.address(offset).cast::<T>() }
+    }
+
+    /// Does this member live?
+    pub fn is_alive(&self, id: u32) -> bool {
+        self.seat(crate::member::seat_of(id)).is_alive(id)
+    }
+
+    /// Allot the pages of a range.
+    pub fn allot(&self, at: u64, length: u64) -> Result<(), HeapError> {
+        allot(&self.fd, at, length)
+    }
+
+    /// Allot pages up to `top`, in steps. The caller holds the lock.
+    pub fn allot_up_to(&self, top: u64) -> Result<(), HeapError> {
+        let allotted = self.root().allotted.load(Ordering::Relaxed);
+        if top <= allotted {
+            return Ok(());
+        }
+        if top > self.size {
+            return Err(HeapError::NoMemory);
+        }
+        let end = (top.div_ceil(STEP) * STEP).min(self.size);
+        self.allot(allotted, end - allotted)?;
+        self.root().allotted.store(end, Ordering::Release);
+        Ok(())
+    }
+
+    /// Give the pages of a range back to the system.
+    pub fn punch(&self, at: u64, length: u64) {
+        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        // SAFETY: our descriptor; the range belongs to a free block. A refusal only keeps the pages.
+        unsafe { libc::fallocate(self.fd(), mode, at as libc::off_t, length as libc::off_t) };
+    }
+
+    /// A place among those who may spin, if a processor can be spared for it.
+    pub fn spinner(&self) -> Option<Spinner<'_>> {
+        let spinning = &self.root().spinning;
+        if spinning.fetch_add(1, Ordering::Relaxed) + 1 < self.processors {
+            return Some(Spinner { heap: self });
+        }
+        self.stop_spinning();
+        None
+    }
+
+    fn stop_spinning(&self) {
+        // Never below zero: the count is set to zero when a member was killed, perhaps while it span.
+        let less = |count: u32| count.checked_sub(1);
+        let _ = self.root().spinning.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// Run `work` with the heap's lock held; what a dead holder left undone is repaired first.
+    pub fn locked<R>(&self, work: impl FnOnce() -> R) -> R {
+        let me = self.me();
+        let root = self.root();
+        if let Ok(Held::Inherited(_)) = root.lock.lock(me, &|id| self.is_alive(id), &mut Patience::endless()) {
+            self.repair();
+        }
+        let result = work();
+        root.lock.unlock();
+        result
+    }
+}
+
+/// See [`Heap::spinner`].
+pub struct Spinner<'a> {
+    heap: &'a Heap,
+}
+
+impl Drop for Spinner<'_> {
+    fn drop(&mut self) {
+        self.heap.stop_spinning();
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // SAFETY: mapped by us; whoever held references into it held an Arc of this heap.
+        unsafe { libc::munmap(self.base.cast(), self.size as usize) };
+    }
+}
+
+fn map(fd: &OwnedFd, size: u64) -> std::io::Result<*mut u8> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping at an address of the kernel's choice.
+    let base = unsafe { libc::mmap(std::ptr::null_mut(), size as usize, protection, flags, fd.as_raw_fd(), 0) };
+    if base == libc::MAP_FAILED {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: our own mapping; a core dump of it would hold other processes' data.
+    unsafe { libc::madvise(base, size as usize, libc::MADV_DONTDUMP) };
+    Ok(base.cast())
+}
+
+fn allot(fd: &OwnedFd, at: u64, length: u64) -> Result<(), HeapError> {
+    loop {
+        // SAFETY: our descriptor and a range inside the file.
+        let done = unsafe { libc::fallocate(fd.as_raw_fd(), 0, at as libc::off_t, length as libc::off_t) };
+        if done == 0 {
+            return Ok(());
+        }
+        let error = std::io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::EINTR) {
+            return Err(error.into());
+        }
+    }
+}
+
+fn random_uid() -> u64 {
+    let mut uid = 0u64;
+    // SAFETY: eight bytes on our stack.
+    let got = unsafe { libc::getrandom((&mut uid as *mut u64).cast(), 8, 0) };
+    if got != 8 {
+        uid = (std::process::id() as u64) << 32 ^ crate::member::start_time(std::process::id()).unwrap_or(0);
+    }
+    // Python takes it for an integer; zero means none.
+    (uid >> 1).max(1)
+}

@@ -1,0 +1,18 @@
+//! The family's heap: one memfd, mapped by every member, in which everything has an offset.
+//!
+//! - [`map`]: the mapping, and pages that are allotted before anybody touches them.
+//! - [`blocks`]: pieces of it, recycled by size, each with its owner.
+//! - [`handles`]: objects, which several members hold and which go with the last of them.
+//! - [`collect`]: what the dead leave is taken back.
+//! - [`family`]: the heaps that this process has joined, and what happens to them at a fork.
+
+pub mod blocks;
+pub mod collect;
+pub mod family;
+pub mod handles;
+mod local;
+pub mod map;
+
+pub use blocks::{BlockKind, Header};
+pub use handles::{Handle, Held};
+pub use map::{Heap, HeapError};

@@ -1,0 +1,258 @@
+//! The order of a ring's messages: who may put, who may get, where, and who sleeps for what.
+//!
+//! A lane counts puts and gets. The place of the next put (and of the next get) is kept twice; the
+//! count's parity says which of the two is valid. A putter writes the message, then the place after
+//! it into the *other* spot, then stores the count: that one store publishes message and place
+//! together. Killed before it, nothing happened; the next putter writes over what lay there.
+//!
+//! Why it is right: one putter and one getter at a time (two mutexes), so each spot has one writer;
+//! readers of the other side look only at the counts, whose release store orders what was written
+//! before it. Sleepers and wakers meet in [`Bell`]: announce, look, sleep against publish, look, wake,
+//! all sequentially consistent, so one of the two sees the other.
+
+use crate::futex;
+use crate::mutex::Mutex;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::wait::{End, Patience, SLICE};
+
+/// Something to sleep on until a condition may have come true.
+#[repr(C)]
+pub struct Bell {
+    rings: AtomicU32,
+    sleepers: AtomicU32,
+    watchers: AtomicU32,
+}
+
+impl Default for Bell {
+    fn default() -> Self {
+        Bell { rings: AtomicU32::new(0), sleepers: AtomicU32::new(0), watchers: AtomicU32::new(0) }
+    }
+}
+
+impl Bell {
+    /// Something for `count` takers came: wake as many. Watchers take nothing, so where one
+    /// sleeps all are woken, lest the wake-up goes to a watcher and a taker sleeps on.
+    #[inline]
+    pub fn ring(&self, count: u32) {
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            self.toll(count);
+        }
+    }
+
+    #[cold]
+    fn toll(&self, count: u32) {
+        self.rings.fetch_add(1, Ordering::SeqCst);
+        let everyone = self.watchers.load(Ordering::SeqCst) > 0;
+        futex::wake(&self.rings, if everyone { u32::MAX } else { count });
+    }
+
+    /// Sleep until `ready`; `watcher` tells that the caller takes nothing.
+    pub fn wait(&self, watcher: bool, patience: &mut Patience, ready: &dyn Fn() -> bool) -> Result<(), End> {
+        if watcher {
+            self.watchers.fetch_add(1, Ordering::SeqCst);
+        }
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        let end = loop {
+            let seen = self.rings.load(Ordering::SeqCst);
+            if ready() {
+                break Ok(());
+            }
+            if let Err(end) = patience.sleep(&self.rings, seen, SLICE) {
+                break Err(end);
+            }
+        };
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        if watcher {
+            self.watchers.fetch_sub(1, Ordering::SeqCst);
+        }
+        end
+    }
+}
+
+/// A place in the ring's memory, and a second number that goes with it (the end of the chunk for
+/// putters, the chunk itself for getters).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spot {
+    /// Where the next record goes or lies.
+    pub at: u64,
+    /// What goes with it.
+    pub with: u64,
+}
+
+#[repr(C)]
+struct Place {
+    at: AtomicU64,
+    with: AtomicU64,
+}
+
+impl Place {
+    fn new(spot: Spot) -> Self {
+        Place { at: AtomicU64::new(spot.at), with: AtomicU64::new(spot.with) }
+    }
+
+    fn load(&self) -> Spot {
+        Spot { at: self.at.load(Ordering::Relaxed), with: self.with.load(Ordering::Relaxed) }
+    }
+
+    fn store(&self, spot: Spot) {
+        self.at.store(spot.at, Ordering::Relaxed);
+        self.with.store(spot.with, Ordering::Relaxed);
+    }
+}
+
+/// One side of the lane; on a cache line of its own, since the other side writes the other one.
+#[repr(C, align(64))]
+pub struct Side {
+    /// Held by who puts (or gets).
+    pub lock: Mutex,
+    count: AtomicU32,
+    places: [Place; 2],
+}
+
+impl Side {
+    fn new(spot: Spot) -> Self {
+        Side { lock: Mutex::default(), count: AtomicU32::new(0), places: [Place::new(spot), Place::new(spot)] }
+    }
+
+    /// How many were put (or got), modulo 2^32.
+    #[inline]
+    pub fn count(&self) -> u32 {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// The valid place; to be called with the lock held.
+    #[inline]
+    pub fn spot(&self) -> Spot {
+        self.places[(self.count.load(Ordering::Relaxed) & 1) as usize].load()
+    }
+
+    /// Count and valid place, from outside the lock: read again if a commit came between.
+    pub fn snapshot(&self) -> (u32, Spot) {
+        loop {
+            let count = self.count();
+            let spot = self.places[(count & 1) as usize].load();
+            crate::sync::fence(Ordering::SeqCst);
+            if self.count() == count {
+                return (count, spot);
+            }
+        }
+    }
+
+    /// Publish: one more, and the next place is `spot`. To be called with the lock held.
+    #[inline]
+    pub fn commit(&self, spot: Spot) {
+        let next = self.count.load(Ordering::Relaxed).wrapping_add(1);
+        self.places[(next & 1) as usize].store(spot);
+        self.count.store(next, Ordering::SeqCst);
+    }
+}
+
+/// The lane; see the module.
+#[repr(C)]
+pub struct Lane {
+    /// Where and how many were put.
+    pub puts: Side,
+    /// Where and how many were got.
+    pub gets: Side,
+    /// Rung when something was put.
+    pub news: Bell,
+    /// Rung when something was got.
+    pub room: Bell,
+    /// Rung when the last task was done.
+    pub rest: Bell,
+    done: AtomicU32,
+    alarms: AtomicU32,
+    limit: u32,
+}
+
+impl Lane {
+    /// An empty lane that begins at these spots; `limit` 0 is none.
+    pub fn new(put: Spot, get: Spot, limit: u32) -> Self {
+        Lane {
+            puts: Side::new(put),
+            gets: Side::new(get),
+            news: Bell::default(),
+            room: Bell::default(),
+            rest: Bell::default(),
+            done: AtomicU32::new(0),
+            alarms: AtomicU32::new(0),
+            limit,
+        }
+    }
+
+    /// Messages that were put and not yet got.
+    #[inline]
+    pub fn len(&self) -> u32 {
+        // Gets first: read later, they may have passed the puts that were read before.
+        let gets = self.gets.count();
+        self.puts.count().wrapping_sub(gets)
+    }
+
+    /// Is nothing there?
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many messages fit; 0 is no limit.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// How many more messages fit now.
+    #[inline]
+    pub fn space(&self) -> u32 {
+        match self.limit {
+            0 => u32::MAX,
+            limit => limit.saturating_sub(self.len()),
+        }
+    }
+
+    /// How often [`Lane::alarm`] was called.
+    pub fn alarms(&self) -> u32 {
+        self.alarms.load(Ordering::SeqCst)
+    }
+
+    /// Wake everybody who waits for a message, for room or for emptiness, once.
+    pub fn alarm(&self) {
+        self.alarms.fetch_add(1, Ordering::SeqCst);
+        self.news.ring(u32::MAX);
+        self.room.ring(u32::MAX);
+    }
+
+    /// Sleep until a message is there or the alarms are no longer `alarms`.
+    pub fn wait_news(&self, alarms: u32, watcher: bool, patience: &mut Patience) -> Result<(), End> {
+        self.news.wait(watcher, patience, &|| !self.is_empty() || self.alarms() != alarms)
+    }
+
+    /// Sleep until there is room for a message.
+    pub fn wait_room(&self, patience: &mut Patience) -> Result<(), End> {
+        self.room.wait(false, patience, &|| self.space() > 0)
+    }
+
+    /// Sleep until no message is there or the alarms are no longer `alarms`.
+    pub fn wait_drained(&self, alarms: u32, patience: &mut Patience) -> Result<(), End> {
+        self.room.wait(true, patience, &|| self.is_empty() || self.alarms() != alarms)
+    }
+
+    /// One message was dealt with; false if all had been.
+    pub fn task_done(&self) -> bool {
+        let step = |done: u32| (done != self.puts.count()).then(|| done.wrapping_add(1));
+        let counted = self.done.fetch_update(Ordering::SeqCst, Ordering::SeqCst, step).is_ok();
+        if counted && self.unfinished() == 0 {
+            self.rest.ring(u32::MAX);
+        }
+        counted
+    }
+
+    /// Messages put for which `task_done` was not yet called.
+    pub fn unfinished(&self) -> u32 {
+        let done = self.done.load(Ordering::SeqCst);
+        self.puts.count().wrapping_sub(done)
+    }
+
+    /// Sleep until `task_done` was called for every message put.
+    pub fn join(&self, patience: &mut Patience) -> Result<(), End> {
+        self.rest.wait(true, patience, &|| self.unfinished() == 0)
+    }
+}

@@ -1,0 +1,125 @@
+//! A lock whose word names its holder, so that a dead holder is noticed.
+//!
+//! The word is 0 (free) or the holder's member id; bit 31 says that somebody may sleep on it.
+//!
+//! Why it is right:
+//! - *Exclusion.* The only ways from "not mine" to "mine" are a compare-exchange from a free word,
+//!   or from a word that names a member found dead. Member ids are not used twice (see
+//!   [`crate::member`]), so a word that names the dead cannot become that of a living holder.
+//! - *No lost wake-up.* A sleeper sets bit 31 by compare-exchange and sleeps on exactly that value;
+//!   who unlocks takes the word by one swap, and wakes one sleeper if the bit was there. Who slept
+//!   takes the lock with the bit set, since others may sleep beside it.
+//! - *Death.* Killed before the exchange: nothing happened. Killed while holding: the word names
+//!   the dead until a waiter inherits it. Killed between the swap and the wake: the sleepers see a
+//!   free word at the end of their slice.
+
+use crate::futex;
+use crate::sync::{AtomicU32, Ordering, spin_loop};
+use crate::wait::{End, FIRST_LOOK, LAST_LOOK, Patience, Slept};
+
+/// Bit 31 of the word: somebody may sleep on it.
+pub const SLEEPERS: u32 = 1 << 31;
+const ID: u32 = SLEEPERS - 1;
+#[cfg(not(loom))]
+const SPINS: u32 = 200;
+#[cfg(loom)]
+const SPINS: u32 = 0;
+
+/// How a lock was come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It was free.
+    Clean,
+    /// Its holder, this member, died with it: what it guards must be repaired first.
+    Inherited(u32),
+}
+
+/// The lock; all zeroes is a free one.
+#[repr(C)]
+pub struct Mutex {
+    word: AtomicU32,
+}
+
+impl Default for Mutex {
+    fn default() -> Self {
+        Mutex { word: AtomicU32::new(0) }
+    }
+}
+
+impl Mutex {
+    /// Take it if it is free.
+    #[inline]
+    pub fn try_lock(&self, me: u32) -> bool {
+        self.word.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Take it if it is free or comes free within a few hundred instructions.
+    #[inline]
+    pub fn try_lock_spinning(&self, me: u32) -> bool {
+        if self.try_lock(me) {
+            return true;
+        }
+        for _ in 0..SPINS {
+            spin_loop();
+            if self.word.load(Ordering::Relaxed) == 0 && self.try_lock(me) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Take it, waiting as long as `patience` lasts; `alive` tells whether a member lives.
+    pub fn lock(&self, me: u32, alive: &dyn Fn(u32) -> bool, patience: &mut Patience) -> Result<Held, End> {
+        if self.try_lock_spinning(me) {
+            return Ok(Held::Clean);
+        }
+        let mut slice = FIRST_LOOK;
+        loop {
+            let seen = self.word.load(Ordering::Relaxed);
+            if seen & ID == 0 {
+                if self.exchange(seen, me | SLEEPERS) {
+                    return Ok(Held::Clean);
+                }
+                continue;
+            }
+            if seen & SLEEPERS == 0 && !self.exchange(seen, seen | SLEEPERS) {
+                continue;
+            }
+            if patience.sleep(&self.word, seen | SLEEPERS, slice)? == Slept::Slice {
+                if let Some(dead) = self.inherit(me, alive) {
+                    return Ok(Held::Inherited(dead));
+                }
+                slice = (slice * 2).min(LAST_LOOK);
+            }
+        }
+    }
+
+    /// Take it from a dead holder; None if it is free or its holder lives.
+    pub fn inherit(&self, me: u32, alive: &dyn Fn(u32) -> bool) -> Option<u32> {
+        let seen = self.word.load(Ordering::Relaxed);
+        let holder = seen & ID;
+        // Others may sleep on it, whatever the bit says now: they set it before they sleep.
+        (holder != 0 && holder != me && !alive(holder) && self.exchange(seen, me | SLEEPERS)).then_some(holder)
+    }
+
+    /// Give it back; false if nobody held it. Whoever calls, the holder loses it.
+    #[inline]
+    pub fn unlock(&self) -> bool {
+        let was = self.word.swap(0, Ordering::Release);
+        if was & SLEEPERS != 0 {
+            futex::wake(&self.word, 1);
+        }
+        was & ID != 0
+    }
+
+    /// Who holds it, 0 for nobody.
+    #[inline]
+    pub fn holder(&self) -> u32 {
+        self.word.load(Ordering::Relaxed) & ID
+    }
+
+    #[inline]
+    fn exchange(&self, from: u32, to: u32) -> bool {
+        self.word.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+}

@@ -1,0 +1,48 @@
+//! A ring seen from outside: what hangs on it. The caller holds the heap's lock, so that no chunk
+//! or block is freed and no carrying message comes or goes meanwhile; plain messages may.
+
+use super::Words;
+use super::record::{BIG, Head, LINK};
+use crate::heap::Heap;
+
+/// Chunks and blocks, in the order of the messages.
+pub fn parts(heap: &Heap, ring: u64) -> Vec<u64> {
+    let mut parts = Vec::new();
+    walk(heap, ring, &mut |part| parts.push(part), &mut |_| ());
+    parts
+}
+
+/// Offsets of the objects that its messages carry, each as often as it is carried.
+pub fn carried(heap: &Heap, ring: u64) -> Vec<u64> {
+    let mut objects = Vec::new();
+    walk(heap, ring, &mut |_| (), &mut |object| objects.push(object));
+    objects
+}
+
+fn walk(heap: &Heap, ring: u64, part: &mut dyn FnMut(u64), object: &mut dyn FnMut(u64)) {
+    // SAFETY: the caller looked at the block's kind.
+    let lane = &unsafe { heap.at::<Words>(ring) }.lane;
+    let (gets, spot) = lane.gets.snapshot();
+    let mut at = spot.at;
+    part(spot.with);
+    for _ in 0..lane.puts.count().wrapping_sub(gets) {
+        let mut head = read(heap, at);
+        if head.has(LINK) {
+            at = head.tag;
+            part(at);
+            head = read(heap, at);
+        }
+        if head.has(BIG) {
+            part(super::word(heap, at + super::record::RECORD));
+        }
+        for number in 0..head.carry() {
+            object(super::word(heap, at + head.carry_at() + 8 * number as u64));
+        }
+        at += head.size();
+    }
+}
+
+fn read(heap: &Heap, at: u64) -> Head {
+    // SAFETY: a committed record begins here.
+    unsafe { heap.address(at).cast::<Head>().read() }
+}

@@ -1,0 +1,221 @@
+//! One object for Lock, RLock and the semaphores, as `_multiprocessing.SemLock` has it.
+//!
+//! The thread and the count stand beside the mutex and are written only by its holder; a reader
+//! that is not the holder may see them late, which is why `mine` asks the mutex first.
+
+use crate::mutex::{Held, Mutex};
+use crate::semaphore::Semaphore;
+use crate::sync::{AtomicU32, Ordering};
+use crate::wait::{End, Patience};
+
+/// What kind of lock it is; fixed when it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Kind {
+    /// Owned by a thread, which may take it again.
+    Recursive = 0,
+    /// Owned by a process for the record; anybody may release it.
+    Lock = 1,
+    /// Counts; owned by nobody.
+    Semaphore = 2,
+}
+
+/// Who asks: the member, its thread, and how to tell whether another member lives.
+pub struct Caller<'a> {
+    /// The member's id.
+    pub me: u32,
+    /// Its process.
+    pub pid: u32,
+    /// The calling thread's id.
+    pub thread: u32,
+    /// Does this member live?
+    pub alive: &'a dyn Fn(u32) -> bool,
+}
+
+/// How taking a lock ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is the caller's.
+    Yes,
+    /// Not in time.
+    No,
+    /// A signal handler raised.
+    Interrupted,
+    /// The process of this pid died holding it; it is free now.
+    OwnerDied(u32),
+}
+
+/// Why a release was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Nothing was taken, or the semaphore is at its maximum.
+    TooMany,
+    /// A recursive lock held by another thread, or by nobody.
+    NotOwner,
+}
+
+/// The lock's words.
+#[repr(C)]
+pub struct SemLock {
+    kind: Kind,
+    max: u32,
+    counter: Semaphore,
+    mutex: Mutex,
+    /// Of the holder. The pid is kept here since a dead member's seat may be another's already.
+    pid: AtomicU32,
+    thread: AtomicU32,
+    count: AtomicU32,
+}
+
+impl SemLock {
+    /// A lock of this kind; a Lock with `value` 0 begins taken by `me`.
+    pub fn new(kind: Kind, value: u32, max: u32, caller: &Caller) -> Self {
+        let lock = SemLock {
+            kind,
+            max,
+            counter: Semaphore::new(value),
+            mutex: Mutex::default(),
+            pid: AtomicU32::new(0),
+            thread: AtomicU32::new(0),
+            count: AtomicU32::new(0),
+        };
+        if kind != Kind::Semaphore && value == 0 {
+            lock.try_acquire(caller);
+        }
+        lock
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The most that a semaphore counts up to.
+    pub fn max(&self) -> u32 {
+        self.max
+    }
+
+    /// Take it without sleeping; `Taken::No` says that it would have to.
+    #[inline]
+    pub fn try_acquire(&self, caller: &Caller) -> bool {
+        if self.kind == Kind::Semaphore {
+            return self.counter.try_acquire();
+        }
+        if self.kind == Kind::Recursive && self.mine(caller.me, caller.thread) {
+            self.count.store(self.count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            return true;
+        }
+        let took = self.mutex.try_lock(caller.me);
+        if took {
+            self.mark(caller);
+        }
+        took
+    }
+
+    /// Take it, waiting as long as `patience` lasts.
+    pub fn acquire(&self, caller: &Caller, patience: &mut Patience) -> Taken {
+        if self.try_acquire(caller) {
+            return Taken::Yes;
+        }
+        if self.kind == Kind::Semaphore {
+            return Self::ended(self.counter.acquire(patience));
+        }
+        match self.mutex.lock(caller.me, caller.alive, patience) {
+            Ok(Held::Clean) => {
+                self.mark(caller);
+                Taken::Yes
+            }
+            Ok(Held::Inherited(_)) => self.hand_back(),
+            Err(End::TimedOut) => self.look(caller),
+            Err(End::Interrupted) => Taken::Interrupted,
+        }
+    }
+
+    /// For who may not wait: has the holder died?
+    pub fn look(&self, caller: &Caller) -> Taken {
+        if self.kind == Kind::Semaphore {
+            return Taken::No;
+        }
+        self.mutex.inherit(caller.me, caller.alive).map_or(Taken::No, |_| self.hand_back())
+    }
+
+    /// Give it back.
+    #[inline]
+    pub fn release(&self, me: u32, thread: u32) -> Result<(), Refused> {
+        match self.kind {
+            Kind::Semaphore => self.counter.release(self.max).then_some(()).ok_or(Refused::TooMany),
+            Kind::Lock => {
+                // Before the unlock: afterwards the next holder writes here.
+                self.thread.store(0, Ordering::Relaxed);
+                self.mutex.unlock().then_some(()).ok_or(Refused::TooMany)
+            }
+            Kind::Recursive => self.release_recursive(me, thread),
+        }
+    }
+
+    fn release_recursive(&self, me: u32, thread: u32) -> Result<(), Refused> {
+        if !self.mine(me, thread) {
+            return Err(Refused::NotOwner);
+        }
+        let left = self.count.load(Ordering::Relaxed) - 1;
+        self.count.store(left, Ordering::Relaxed);
+        if left == 0 {
+            self.thread.store(0, Ordering::Relaxed);
+            self.mutex.unlock();
+        }
+        Ok(())
+    }
+
+    /// Does this thread of this member hold it?
+    #[inline]
+    pub fn mine(&self, me: u32, thread: u32) -> bool {
+        self.mutex.holder() == me && self.thread.load(Ordering::Relaxed) == thread
+    }
+
+    /// How often member `me` holds it.
+    pub fn count(&self, me: u32) -> u32 {
+        match self.kind {
+            Kind::Semaphore => 0,
+            _ if self.mutex.holder() != me => 0,
+            _ => self.count.load(Ordering::Relaxed).max(1),
+        }
+    }
+
+    /// How often it could be taken now.
+    pub fn value(&self) -> u32 {
+        match self.kind {
+            Kind::Semaphore => self.counter.value(),
+            _ => (self.mutex.holder() == 0) as u32,
+        }
+    }
+
+    /// Pid and thread that hold it; (0, 0) for nobody.
+    pub fn holder(&self) -> (u32, u32) {
+        match self.mutex.holder() {
+            0 => (0, 0),
+            _ => (self.pid.load(Ordering::Relaxed), self.thread.load(Ordering::Relaxed)),
+        }
+    }
+
+    #[inline]
+    fn mark(&self, caller: &Caller) {
+        self.count.store(1, Ordering::Relaxed);
+        self.pid.store(caller.pid, Ordering::Relaxed);
+        self.thread.store(caller.thread, Ordering::Relaxed);
+    }
+
+    fn hand_back(&self) -> Taken {
+        let pid = self.pid.load(Ordering::Relaxed);
+        self.thread.store(0, Ordering::Relaxed);
+        self.mutex.unlock();
+        Taken::OwnerDied(pid)
+    }
+
+    fn ended(end: Result<(), End>) -> Taken {
+        match end {
+            Ok(()) => Taken::Yes,
+            Err(End::TimedOut) => Taken::No,
+            Err(End::Interrupted) => Taken::Interrupted,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Who waits on a condition, oldest first.
+//!
+//! A page of entries; each entry is a futex word of its own, so a notification wakes exactly those
+//! it names. Entries change from free to waiting and from waiting to notified under the list's
+//! mutex; the waiter alone takes them back to free.
+//!
+//! Why it is right: `enter` is called with the condition's lock held, so a notifier that holds that
+//! lock later sees the entry, whether or not its owner sleeps already. A waiter whose time runs out
+//! withdraws by compare-exchange; if a notification was faster, it counts as notified. A dead
+//! waiter's entry is found by its member id and passed over, so no notification is lost on it.
+
+use crate::futex;
+use crate::mutex::Mutex;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::wait::{End, Patience, SLICE};
+
+/// Entries a page.
+#[cfg(not(loom))]
+pub const ENTRIES: usize = 30;
+/// Entries a page.
+#[cfg(loom)]
+pub const ENTRIES: usize = 3;
+
+const FREE: u32 = 0;
+const WAITING: u32 = 1;
+const NOTIFIED: u32 = 2;
+
+/// One who waits.
+#[repr(C)]
+pub struct Entry {
+    state: AtomicU32,
+    member: AtomicU32,
+    order: AtomicU64,
+}
+
+/// A page of entries; further pages hang on it. All zeroes is an empty one.
+#[repr(C)]
+pub struct Page {
+    /// Offset of the next page, 0 for none.
+    pub next: AtomicU64,
+    entries: [Entry; ENTRIES],
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        let entry = |_| Entry { state: AtomicU32::new(FREE), member: AtomicU32::new(0), order: AtomicU64::new(0) };
+        Page { next: AtomicU64::new(0), entries: std::array::from_fn(entry) }
+    }
+}
+
+impl Entry {
+    /// Sleep until notified; the entry is free afterwards. An interrupted waiter that had been
+    /// notified gives `Ok(true)` in the error's place: see [`WaitList::wait`].
+    fn wait(&self, patience: &mut Patience) -> Result<(), (End, bool)> {
+        loop {
+            if self.state.load(Ordering::SeqCst) == NOTIFIED {
+                self.state.store(FREE, Ordering::SeqCst);
+                return Ok(());
+            }
+            if let Err(end) = patience.sleep(&self.state, WAITING, SLICE) {
+                return self.withdraw(end);
+            }
+        }
+    }
+
+    fn withdraw(&self, end: End) -> Result<(), (End, bool)> {
+        let left = self.state.compare_exchange(WAITING, FREE, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if left {
+            return Err((end, false));
+        }
+        self.state.store(FREE, Ordering::SeqCst);
+        match end {
+            End::TimedOut => Ok(()),
+            End::Interrupted => Err((end, true)),
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == WAITING
+    }
+}
+
+/// The head of the list.
+#[repr(C)]
+pub struct WaitList {
+    lock: Mutex,
+    order: AtomicU64,
+    first: Page,
+}
+
+/// What the list needs from around it.
+pub struct Surroundings<'a> {
+    /// The calling member.
+    pub me: u32,
+    /// Does this member live?
+    pub alive: &'a dyn Fn(u32) -> bool,
+    /// The page at an offset.
+    pub page: &'a dyn Fn(u64) -> &'a Page,
+    /// A new empty page's offset, or None where memory is refused.
+    pub grow: &'a dyn Fn() -> Option<u64>,
+}
+
+impl Default for WaitList {
+    fn default() -> Self {
+        WaitList { lock: Mutex::default(), order: AtomicU64::new(0), first: Page::default() }
+    }
+}
+
+impl WaitList {
+    /// The page that is a part of the list itself.
+    pub fn first_page(&self) -> &Page {
+        &self.first
+    }
+
+    /// Join; gives a ticket, or None where memory is refused.
+    pub fn enter(&self, around: &Surroundings) -> Option<u64> {
+        self.locked(around, || {
+            let ticket = self.find(around, &|entry| entry.state.load(Ordering::SeqCst) == FREE);
+            let ticket = ticket.or_else(|| self.bury(around)).or_else(|| self.lengthen(around))?;
+            let entry = self.entry(around, ticket);
+            entry.member.store(around.me, Ordering::Relaxed);
+            entry.order.store(self.order.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+            entry.state.store(WAITING, Ordering::SeqCst);
+            Some(ticket)
+        })
+    }
+
+    /// Sleep until notified. A notification that came together with an interruption is handed on.
+    pub fn wait(&self, around: &Surroundings, ticket: u64, patience: &mut Patience) -> Result<(), End> {
+        self.entry(around, ticket).wait(patience).map_err(|(end, notified)| {
+            if notified {
+                self.notify(around, 1);
+            }
+            end
+        })
+    }
+
+    /// Wake up to `count` living waiters, oldest first; gives how many.
+    pub fn notify(&self, around: &Surroundings, count: usize) -> usize {
+        self.locked(around, || {
+            let mut queue = self.waiting(around);
+            queue.sort_by_key(|entry| entry.order.load(Ordering::Relaxed));
+            let woken = queue.into_iter().filter(|entry| Self::wake(around, entry));
+            woken.take(count).count()
+        })
+    }
+
+    /// How many wait, the dead among them.
+    pub fn len(&self, around: &Surroundings) -> usize {
+        self.waiting(around).len()
+    }
+
+    fn wake(around: &Surroundings, entry: &Entry) -> bool {
+        let member = entry.member.load(Ordering::Relaxed);
+        let to = if member == around.me || (around.alive)(member) { NOTIFIED } else { FREE };
+        let changed = entry.state.compare_exchange(WAITING, to, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if changed && to == NOTIFIED {
+            futex::wake(&entry.state, 1);
+        }
+        changed && to == NOTIFIED
+    }
+
+    fn waiting<'b>(&'b self, around: &'b Surroundings) -> Vec<&'b Entry> {
+        self.pages(around).flat_map(|(_, page)| &page.entries).filter(|entry| entry.is_waiting()).collect()
+    }
+
+    /// The ticket of the first entry that fits: page number times entries, plus place.
+    fn find(&self, around: &Surroundings, fits: &dyn Fn(&Entry) -> bool) -> Option<u64> {
+        self.pages(around).find_map(|(number, page)| {
+            let place = page.entries.iter().position(fits)?;
+            Some((number * ENTRIES + place) as u64)
+        })
+    }
+
+    /// The place of a dead member.
+    fn bury(&self, around: &Surroundings) -> Option<u64> {
+        self.find(around, &|entry| {
+            let member = entry.member.load(Ordering::Relaxed);
+            member != around.me && !(around.alive)(member)
+        })
+    }
+
+    fn lengthen(&self, around: &Surroundings) -> Option<u64> {
+        let (number, last) = self.pages(around).last()?;
+        last.next.store((around.grow)()?, Ordering::Release);
+        Some(((number + 1) * ENTRIES) as u64)
+    }
+
+    fn pages<'b, 's: 'b>(&'b self, around: &'b Surroundings<'s>) -> impl Iterator<Item = (usize, &'b Page)> {
+        let follow = move |page: &&'b Page| -> Option<&'b Page> {
+            match page.next.load(Ordering::Acquire) {
+                0 => None,
+                offset => Some((around.page)(offset)),
+            }
+        };
+        std::iter::successors(Some(&self.first), follow).enumerate()
+    }
+
+    fn entry<'b>(&'b self, around: &'b Surroundings, ticket: u64) -> &'b Entry {
+        let number = ticket as usize / ENTRIES;
+        let page = self.pages(around).nth(number).map_or(&self.first, |(_, page)| page);
+        &page.entries[ticket as usize % ENTRIES]
+    }
+
+    fn locked<R>(&self, around: &Surroundings, work: impl FnOnce() -> R) -> R {
+        // An inherited lock needs no repair: each entry is consistent by itself, and a page that
+        // was made but not hung up belongs to the dead member and goes with it.
+        let _ = self.lock.lock(around.me, around.alive, &mut Patience::endless());
+        let result = work();
+        self.lock.unlock();
+        result
+    }
+}

@@ -119,10 +119,10 @@ def _standing_helpers() -> None:
     from multiprocessing import resource_tracker
 
     resource_tracker.ensure_running()
-    if not any((ROOT / "src/procession").glob("_core*.so")):
-        return
     import procession
 
+    if not hasattr(procession, "get_context"):
+        return
     for name in procession.get_all_start_methods():
         process = procession.get_context(name).Process(target=int)
         process.start()

@@ -1,0 +1,144 @@
+"""A queue's end in this process: a ring, and what may still be done with it here.
+
+A queue, its ``_reader`` and its ``_writer`` share one port, so closing any of them is seen by the
+others.  Used by :mod:`procession.queues`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn, Self
+
+from . import _family
+from ._readiness import MOMENT, Readiness
+from .reduction import dumps, loads
+
+_ports: weakref.WeakSet[Port] = weakref.WeakSet()
+"""Ports with something that a forked child must not inherit."""
+
+
+class Port:
+    """`put` and `get` are the ring's own methods until somebody asks for a descriptor or closes.
+
+    So the ordinary message pays neither for descriptors nor for a look whether the queue is closed.
+    """
+
+    __slots__ = ("__weakref__", "_finalizer", "_readiness", "get", "put", "ring", "waiting")
+
+    get: Callable[..., bytes | None]
+    put: Callable[..., bool]
+
+    def __init__(self, ring: _family.Ring) -> None:
+        self.ring = ring
+        self._reset()
+
+    def _reset(self) -> None:
+        self.put = self.ring.put
+        self.get = self.ring.get
+        self._readiness: Readiness | None = None
+        self._finalizer: Callable[[], object] | None = None
+        self.waiting: list[int] = []
+        """Idents of this process's threads that sleep in `take`."""
+
+    def __reduce__(self) -> tuple[type[Self], tuple[_family.Ring]]:
+        return type(self), (self.ring,)
+
+    def take(self, timeout: float | None = None) -> bytes | None:
+        """Wait for the next message; None when `timeout` seconds went by.
+
+        Raises what `close` says if the port is closed meanwhile.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        left = timeout
+        self.waiting.append(threading.get_ident())
+        try:
+            # Looked up anew each time: `close` replaces it, then wakes us.
+            while (data := self.get(True, left)) is None:
+                if end is not None and (left := end - time.monotonic()) <= 0:
+                    return None
+        finally:
+            self.waiting.remove(threading.get_ident())
+        return data
+
+    def unpack(self, data: bytes) -> Any:
+        """The object in the message that this thread has just taken."""
+        try:
+            return loads(data)
+        finally:
+            if self.ring.carried():
+                self.ring.drop_carried()
+
+    def send(self, obj: object) -> None:
+        """Put an object, whatever time it takes."""
+        carry: list[_family.Shared] = []
+        self.put(dumps(obj, carry), True, None, 0, carry)
+
+    def poll(self, timeout: float | None) -> bool:
+        """Wait for a message without taking it; False when `timeout` seconds went by."""
+        end = None if timeout is None else time.monotonic() + timeout
+        left = timeout
+        # Whoever interrupts the ring wakes us for nothing.
+        while not self.ring.wait_readable(left):
+            if end is not None and (left := end - time.monotonic()) <= 0:
+                return False
+        return True
+
+    def descriptor(self) -> int:
+        """An eventfd, readable exactly while a message waits; this process's own."""
+        if self._readiness is None:
+            self._readiness = Readiness(self.ring)
+            self._finalizer = weakref.finalize(self, self._readiness.close)
+            self.get, self.put = self._readiness.get, self._readiness.put
+            _ports.add(self)
+        return self._readiness.fileno()
+
+    def close(self, error: type[Exception], message: str) -> None:
+        """From now on `put` and `get` raise, in threads that wait in `take` too."""
+        self.close_put(error, message)
+        self.close_get(error, message)
+
+    def close_put(self, error: type[Exception], message: str) -> None:
+        """From now on `put` raises this error."""
+        self.put = partial(_refuse, error, message)
+        _ports.add(self)
+
+    def close_get(self, error: type[Exception], message: str) -> None:
+        """From now on `get` raises this error, and the descriptor is gone."""
+        self.get = partial(_refuse, error, message)
+        _ports.add(self)
+        if self.waiting:
+            self.ring.interrupt()
+        while set(self.waiting) - {threading.get_ident()}:
+            time.sleep(MOMENT)
+            self.ring.interrupt()
+        if self._finalizer:
+            self._finalizer()
+
+    def after_fork(self) -> None:
+        """A forked child has an end of its own: open, and without a descriptor."""
+        if self._readiness:
+            self._readiness.forget()
+        self._reset()
+
+
+def is_closed(method: Callable[..., Any]) -> bool:
+    """Was this `put` or `get` of a port closed?"""
+    return isinstance(method, partial)
+
+
+def _refuse(error: type[Exception], message: str, *_: object) -> NoReturn:
+    raise error(message)
+
+
+def _after_fork() -> None:
+    for port in list(_ports):
+        port.after_fork()
+    _ports.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)

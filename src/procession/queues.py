@@ -1,0 +1,270 @@
+"""Queue, SimpleQueue and JoinableQueue over a ring in shared memory.
+
+``put`` returns when the item is in shared memory: there is no feeder thread, what was put before a
+process ends is never lost, a process with unread items ends like any other, and what cannot be
+pickled raises in ``put``.  Queues can be pickled at any time, into running pools and through queues.
+
+``close`` closes this process's end; a thread that waits in ``get`` then gets the same error as
+later callers, one that waits for room in ``put`` still puts its item.  Used by contexts, programs.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import types
+from collections import deque
+from collections.abc import Callable, Iterable
+from multiprocessing import queues as _std
+from queue import Empty, Full
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from . import _family
+from ._alias import mirror
+from ._ends import HANDLE_CLOSED, Reader, Writer
+from ._port import Port, is_closed
+from .errors import TransferError
+from .reduction import dumps
+from .synchronize import SEM_VALUE_MAX, Gauge, Lock
+
+__all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
+
+T = TypeVar("T")
+
+
+class _Plain:
+    """Lets a class that cannot be subscripted be written with its type argument as a base."""
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+
+    def __getitem__(self, _argument: object) -> type:
+        return self._kind
+
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import (
+        JoinableQueue as _StdJoinableQueue,
+        Queue as _StdQueue,
+        SimpleQueue as _StdSimpleQueue,
+    )
+else:
+    _StdQueue, _StdJoinableQueue = _Plain(_std.Queue), _Plain(_std.JoinableQueue)
+    _StdSimpleQueue = _Plain(_std.SimpleQueue)
+
+
+class lazily(Generic[T]):
+    """An attribute made when it is first read, one for all threads."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, obj: Any, owner: type) -> T:
+        return self if obj is None else vars(obj).setdefault(self._name, self._make(obj))  # type: ignore[return-value]
+
+
+class _Ends:
+    """What the three queues share: their port, how they are pickled, the stdlib's private names.
+
+    The private names are there for the libraries that use them.  `_reader` and `_writer` do what
+    they should.  The locks are real, and one for all processes that got the queue after they were
+    first used, but only those who use them too are kept out: put and get need no lock.
+    """
+
+    _port: Port
+
+    _reader = lazily(lambda self: Reader(self._port))
+    _writer = lazily(lambda self: Writer(self._port))
+    _rlock = lazily(lambda self: Lock())
+    _wlock = lazily(lambda self: Lock())
+
+    @property
+    def _poll(self) -> Callable[..., bool]:
+        return self._reader.poll
+
+    @property
+    def _recv_bytes(self) -> Callable[..., bytes]:
+        return self._reader.recv_bytes
+
+    @property
+    def _send_bytes(self) -> Callable[..., None]:
+        return self._writer.send_bytes
+
+    # Of this process, and made anew where it is needed.
+    _local = frozenset({"_port", "_buffer", "_notempty", "_joincancelled"})
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._port, {name: value for name, value in vars(self).items() if name not in self._local}
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._port, attributes = state
+        vars(self).update(attributes)
+
+    def __repr__(self) -> str:
+        name = f"{type(self).__module__}.{type(self).__qualname__}"
+        ring = self._port.ring
+        limit = f" of {ring.maxsize}" if ring.maxsize else ""
+        return f"<{name} at {id(self):#x}: {ring.qsize()}{limit} items>"
+
+
+class Queue(_Ends, _StdQueue[T]):
+    """A queue of at most `maxsize` items (zero or less: no limit but memory).
+
+    ``put(obj, block=True, timeout=None)`` raises Full, ``get(block=True, timeout=None)`` Empty when
+    `timeout` seconds went by, or at once if `block` is false; both ValueError after ``close``.
+    What cannot be pickled raises TransferError in ``put``; in a subclass with a
+    ``_on_queue_feeder_error(error, obj)`` of its own, that is called instead.
+    """
+
+    # There is no feeder thread.
+    _thread = _jointhread = _close = None
+    _joincancelled = _ignore_epipe = False
+    # Nothing waits to be sent, so the buffer is empty and its condition never notified.
+    _buffer = lazily(lambda self: deque())
+    _notempty = lazily(lambda self: threading.Condition(threading.Lock()))
+
+    def __init__(self, maxsize: int = 0, *, ctx: Any = None) -> None:
+        self._port = Port(_family.Ring(max(maxsize, 0)))
+        self._maxsize = maxsize if maxsize > 0 else SEM_VALUE_MAX
+        self._opid = os.getpid()
+
+    @property
+    def _closed(self) -> bool:
+        return is_closed(self._port.get)
+
+    @property
+    def _sem(self) -> Gauge:
+        """How much room there is; it can be read, not taken from."""
+        return Gauge(lambda: self._maxsize - self.qsize())
+
+    def put(self, obj: T, block: bool = True, timeout: float | None = None) -> None:
+        """Append `obj`, waiting for room; it is in shared memory when this returns."""
+        carry: list[Any] = []
+        try:
+            data = dumps(obj, carry)
+        except Exception as error:
+            if self._is_told(error, obj):
+                return
+            raise
+        if not (
+            self._port.put(data, block, timeout, 0, carry) if carry else self._port.put(data, block, timeout)
+        ):
+            raise Full
+
+    def get(self, block: bool = True, timeout: float | None = None) -> T:
+        """Take the oldest item, waiting for one."""
+        port = self._port
+        data = port.get(False)
+        if data is None and (not block or (data := port.take(timeout)) is None):
+            raise Empty
+        return port.unpack(data)
+
+    def put_many(self, items: Iterable[T]) -> None:
+        """Append all items in order, waiting for room."""
+        for item in items:
+            self.put(item)
+
+    def get_many(self, n: int, block: bool = True, timeout: float | None = None) -> list[T]:
+        """Take what is there, at most `n` items, waiting only for the first; Empty as for ``get``."""
+        items = [self.get(block, timeout)] if n > 0 else []
+        try:
+            while len(items) < n:
+                items.append(self.get(False))
+        except Empty:
+            pass
+        return items
+
+    def qsize(self) -> int:
+        """How many items wait; others may put and get meanwhile."""
+        return self._port.ring.qsize()
+
+    def empty(self) -> bool:
+        """Does no item wait?  OSError for a closed queue that was in use."""
+        ring = self._port.ring
+        if self._closed and ring.unfinished():
+            raise OSError(HANDLE_CLOSED)
+        return not ring.qsize()
+
+    def full(self) -> bool:
+        """Is there no room?"""
+        return 0 < self._port.ring.maxsize <= self.qsize()
+
+    def close(self) -> None:
+        """Use this queue no more in this process; what was put stays for the others."""
+        self._port.close(ValueError, f"Queue {self!r} is closed")
+
+    def join_thread(self) -> None:
+        """Nothing to wait for: items are where they belong when ``put`` returns."""
+        if not self._closed:
+            raise AssertionError(f"Queue {self!r} not closed")
+
+    def cancel_join_thread(self) -> None:
+        """Nothing to cancel, and nothing gets lost."""
+        self._joincancelled = True
+
+    def _is_told(self, error: Exception, obj: T) -> bool:
+        """Was the hook of a subclass told that `obj` cannot be sent?"""
+        hook = self._on_queue_feeder_error
+        if hook is _std.Queue._on_queue_feeder_error:
+            return False
+        hook(error.__cause__ if isinstance(error, TransferError) and error.__cause__ else error, obj)
+        return True
+
+    __class_getitem__ = classmethod(types.GenericAlias)
+
+
+class JoinableQueue(Queue[T], _StdJoinableQueue[T]):
+    """A queue that counts what was put, and waits in ``join`` until all of it was dealt with."""
+
+    @property
+    def _unfinished_tasks(self) -> Gauge:
+        return Gauge(self._port.ring.unfinished)
+
+    def task_done(self) -> None:
+        """An item that was taken has been dealt with; ValueError when called more often than items were put."""
+        self._port.ring.task_done()
+
+    def join(self) -> None:
+        """Wait until ``task_done`` was called for every item put."""
+        self._port.ring.join()
+
+
+class SimpleQueue(_Ends, _StdSimpleQueue[T]):
+    """A queue without limits and times: ``put(obj)``, ``get()``, ``empty()``, ``close()``.
+
+    After ``close`` all raise OSError.
+    """
+
+    def __init__(self, *, ctx: Any = None) -> None:
+        self._port = Port(_family.Ring())
+
+    def put(self, obj: T) -> None:
+        """Append `obj`; it is in shared memory when this returns."""
+        carry: list[Any] = []
+        data = dumps(obj, carry)
+        if carry:
+            self._port.put(data, True, None, 0, carry)
+        else:
+            self._port.put(data)
+
+    def get(self) -> T:
+        """Take the oldest item, waiting for one."""
+        port = self._port
+        data = port.get(False)
+        return port.unpack(port.take() if data is None else data)
+
+    def empty(self) -> bool:
+        """Does no item wait?"""
+        return not self._reader.poll()
+
+    def close(self) -> None:
+        """Use this queue no more in this process; what was put stays for the others."""
+        self._port.close(OSError, HANDLE_CLOSED)
+
+    __class_getitem__ = classmethod(types.GenericAlias)
+
+
+mirror(__name__, _std)

@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from . import proc
 from .waiting import eventually
 
-HELPERS = ("forkserver", "resource_tracker")
-"""Words of the command lines of those who stay by design."""
+HELPERS = (
+    "procession.forkserver import main",
+    "multiprocessing.forkserver import main",
+    "multiprocessing.resource_tracker import main",
+)
+"""Parts of the command lines of those who stay by design: one of each at most, started by us."""
+
+SPARES = 2
+"""Children that procession's fork server may keep in advance."""
 
 GRACE = 5.0
 """Seconds in which a process may still end and a descriptor still be closed."""
@@ -65,7 +72,21 @@ def _added(before: Holdings) -> str:
 
 
 def _processes() -> set[int]:
-    return {pid for pid in proc.descendants() if not any(word in proc.command(pid) for word in HELPERS)}
+    """Everybody below us but those who stay by design."""
+    table = proc.everybody()
+    ours = proc.descendants()
+    staying: set[int] = set()
+    for words in HELPERS:
+        found = [pid for pid in sorted(ours) if _is_helper(pid, words, table)]
+        staying.update(found[-1:])
+        spares = {pid for pid in ours if pid in table and table[pid].ppid in found[-1:]}
+        if words.startswith("procession") and len(spares) <= SPARES:
+            staying |= spares
+    return ours - staying
+
+
+def _is_helper(pid: int, words: str, table: dict[int, proc.Stat]) -> bool:
+    return pid in table and table[pid].ppid == os.getpid() and words in proc.command(pid)
 
 
 def _descriptors() -> set[tuple[int, str]]:

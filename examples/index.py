@@ -13,6 +13,7 @@ import sysconfig
 import time
 import tokenize
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import procession
@@ -33,21 +34,22 @@ def index_file(path):
     return path, words, definitions, ""
 
 
+@dataclass
 class Index:
     """The merged counts of many files."""
 
-    def __init__(self, results):
-        self.words, self.definitions, self.failed = Counter(), 0, {}
+    words: Counter = field(default_factory=Counter)
+    definitions: int = 0
+    failed: dict = field(default_factory=dict)
+
+    def add(self, results):
+        """Merge in what `index_file` gave for some files."""
         for path, words, definitions, problem in results:
             self.words.update(words)
             self.definitions += definitions
             if problem:
                 self.failed[path] = problem
-
-    def __eq__(self, other):
-        return vars(self) == vars(other)
-
-    __hash__ = None
+        return self
 
 
 def sources(stdlib):
@@ -74,13 +76,15 @@ def in_pool(package, method, processes):
 
     def job(files, title):
         with package.get_context(method).Pool(processes) as pool:
-            return Index(progress(pool.imap_unordered(index_file, files, chunksize=8), len(files), title))
+            return Index().add(
+                progress(pool.imap_unordered(index_file, files, chunksize=8), len(files), title)
+            )
 
     return job
 
 
 def serially(files, title):
-    return Index(progress(map(index_file, files), len(files), title))
+    return Index().add(progress(map(index_file, files), len(files), title))
 
 
 def timed(job, files, title):

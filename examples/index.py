@@ -76,9 +76,8 @@ def in_pool(package, method, processes):
 
     def job(files, title):
         with package.get_context(method).Pool(processes) as pool:
-            return Index().add(
-                progress(pool.imap_unordered(index_file, files, chunksize=8), len(files), title)
-            )
+            results = pool.imap_unordered(index_file, files, chunksize=8)
+            return Index().add(progress(results, len(files), title))
 
     return job
 

@@ -1,0 +1,68 @@
+"""The life of a child, from the first line that runs in it to the last.
+
+Called by fork in the forked child, by `procession.spawn` in a new interpreter and by the fork
+server's children.
+"""
+
+import atexit
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from multiprocessing import process as _std
+from multiprocessing import util as _util
+from typing import NoReturn
+
+from .. import _family, process
+from .reports import Reporter
+
+inherited_fds: list[int] | None = None
+"""Descriptors that came with the request to the fork server, by the numbers pickled for them."""
+
+
+def run(fd: int, life: int, reporter: Reporter, prepare: Callable[[], object]) -> int:
+    """Prepare, unpickle the process object behind `fd`, run it, and give back the exit code.
+
+    Whatever fails before the target runs is told to the parent and on the standard error.
+    """
+    # Looked up now: tracers put their own in its place.
+    from multiprocessing import spawn
+
+    process.on_arrival = reporter.arrived
+    try:
+        prepare()
+        return spawn._main(fd, life)
+    except BaseException:  # noqa: BLE001 - SystemExit of an imported main among them
+        return _failed(reporter)
+
+
+def _failed(reporter: Reporter) -> int:
+    text = traceback.format_exc()
+    if not reporter.spoken:
+        print(f"Process {_std.current_process().name} failed before it ran its target:", file=sys.stderr)
+        reporter.failed(text)
+    print(text, end="", file=sys.stderr)
+    return 1
+
+
+def forget_exit_handlers() -> None:
+    """In a forked child: the handlers so far are the parent's; those of the child run at its end."""
+    atexit._clear()
+    atexit.register(_util._exit_function)  # type: ignore[attr-defined]
+
+
+def finish() -> None:
+    """The last that a child does: exit handlers, each once, then it gives up all it shares."""
+    try:
+        atexit._run_exitfuncs()
+    finally:
+        _util._flush_std_streams()  # type: ignore[attr-defined]
+        _family.leave()
+
+
+def end(code: int) -> NoReturn:
+    """Finish, and end without what belongs to the process that this one was forked from."""
+    try:
+        finish()
+    finally:
+        os._exit(code)

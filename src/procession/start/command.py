@@ -1,0 +1,72 @@
+"""Command lines of new interpreters: spawned children and the fork server."""
+
+import errno
+import os
+import sys
+from collections.abc import Iterable
+from multiprocessing import resource_tracker as _resource_tracker
+from multiprocessing import spawn as _spawn
+from multiprocessing import util as _util
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
+"""The folder to import this package from."""
+
+
+def line(entry: str, /, **given: object) -> list[str]:
+    """The command line that calls `spawn_main` of procession.spawn, or `main` of procession.forkserver.
+
+    Its look is the stdlib's, by which tracers, debuggers and freezers know it.  They also put
+    their own in the place of the functions used here, in the stdlib's modules.
+    """
+    if getattr(sys, "frozen", False):
+        return [sys.executable, "--multiprocessing-fork", *(f"{k}={v!r}" for k, v in given.items())]
+    function = "spawn_main" if entry == "spawn" else "main"
+    arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    program = f"{_path()}from procession.{entry} import {function}; {function}({arguments})"
+    flags = _util._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    mark = ["--multiprocessing-fork"] if entry == "spawn" else []
+    return [_interpreter(), *flags, "-c", program, *mark]
+
+
+def run(words: list[str], fds: Iterable[int]) -> int:
+    """Start the program; it inherits the standard streams and `fds`.  Gives its pid.
+
+    Raises OSError where a process is refused.
+    """
+    executable = _interpreter()
+    # One that cannot be executed would otherwise be a child that dies without a word.
+    if not os.access(executable, os.X_OK):
+        reason = errno.EACCES if Path(executable).exists() else errno.ENOENT
+        raise OSError(reason, f"{os.strerror(reason)} (see set_executable)", executable)
+    return _util.spawnv_passfds(os.fsencode(executable), words, sorted(set(fds)))
+
+
+def tracker() -> int:
+    """Descriptor of the stdlib's resource tracker, of which all processes of a program have one.
+
+    It watches over what the stdlib's objects name in the file system, SharedMemory above all.
+    """
+    fd = _resource_tracker.getfd()
+    assert fd is not None
+    return fd
+
+
+def tidy_main(name: str) -> None:
+    """Take out of `__main__` what our command line has put there; it is the program's namespace."""
+    for ours in (name, "sys"):
+        vars(sys.modules["__main__"]).pop(ours, None)
+
+
+def _interpreter() -> str:
+    executable = _spawn.get_executable()
+    if not executable:
+        raise OSError(errno.ENOENT, "no Python interpreter is known to start: name one by set_executable()")
+    return os.fsdecode(executable)
+
+
+def _path() -> str:
+    """What makes this package importable where it was found by a change of sys.path."""
+    if _ROOT.name in {"site-packages", "dist-packages"}:
+        return ""
+    return f"import sys; sys.path.append({str(_ROOT)!r}); "

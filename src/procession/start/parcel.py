@@ -1,0 +1,76 @@
+"""What a spawned child gets to read: an unnamed file, so that nobody ever waits to write it.
+
+A pipe holds 64 KiB; a parent that writes more hangs on a child that has stopped or failed early.
+The file holds: the length of the surroundings, the surroundings (see there), the preparation data
+and the process object, each a pickle.
+"""
+
+import os
+import struct
+from collections.abc import Sequence
+from multiprocessing import context as _context
+from multiprocessing import process as _process
+from typing import Any
+
+from .. import _main, reduction
+from . import private
+
+_LENGTH = struct.Struct("=Q")
+
+
+def pack(popen: Any, process_obj: _process.BaseProcess, surroundings: bytes = b"") -> int:
+    """A descriptor of the parcel for the child of `popen`, to be closed by private.close.
+
+    Raises TransferError where a part of the process object cannot travel.
+    """
+    # Locks, queues and connections of the stdlib ask for this as they are pickled.
+    _context.set_spawning_popen(popen)
+    try:
+        preparation = pickled_preparation(process_obj.name)
+        contents = reduction.dumps(process_obj)
+    finally:
+        _context.set_spawning_popen(None)
+    return filed([_LENGTH.pack(len(surroundings)), surroundings, preparation, contents])
+
+
+def preparation_data(name: str) -> dict[str, Any]:
+    """The stdlib's preparation data, without a main module that a child must not import."""
+    from multiprocessing import spawn
+
+    default: Any = _context._default_context
+    settled = default._actual_context
+    data = spawn.get_preparation_data(name)
+    if settled is None:
+        # Having asked for the stdlib's start method has fixed it; that is not ours to do.
+        default._actual_context = None
+        data.pop("start_method", None)
+    if not _main.importable_main():
+        data.pop("init_main_from_name", None)
+        data.pop("init_main_from_path", None)
+    return data
+
+
+def pickled_preparation(name: str) -> bytes:
+    """The preparation data as the child's first pickle."""
+    from multiprocessing.reduction import ForkingPickler
+
+    return bytes(ForkingPickler.dumps(preparation_data(name)))
+
+
+def filed(parts: Sequence[bytes]) -> int:
+    """A descriptor of an unnamed file of these parts, to be closed by private.close."""
+    fd = private.keep(os.memfd_create("procession-start"))
+    try:
+        with open(fd, "wb", closefd=False) as file:
+            file.writelines(parts)
+        os.lseek(fd, 0, os.SEEK_SET)
+    except BaseException:
+        private.close(fd)
+        raise
+    return fd
+
+
+def surroundings_of(fd: int) -> bytes:
+    """In the child: the first part; after this `fd` stands before the pickles."""
+    (length,) = _LENGTH.unpack(os.read(fd, _LENGTH.size))
+    return os.read(fd, length)

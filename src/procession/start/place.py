@@ -1,0 +1,69 @@
+"""A place for a sentinel, taken before its child exists.
+
+A program that has run out of descriptors learns so while there is no child yet that would have to
+be killed again.
+"""
+
+import os
+from collections.abc import Sequence
+
+from . import pidfd, private
+
+
+class Place:
+    """Holds the place until there is a child to watch.
+
+    Where pidfds are refused the sentinel is the reading end of a pipe, and `child_end` its other
+    end, which the child has to hold as long as it lives; else `child_end` is None.
+    """
+
+    def __init__(self) -> None:
+        self.child_end: int | None = None
+        self._pipe_end: int | None = None
+        self._reserve: int | None = None
+        if pidfd.available():
+            self._reserve = os.open(os.devnull, os.O_RDONLY)
+        else:
+            self._pipe_end, self.child_end = os.pipe()
+
+    def vacate(self) -> None:
+        """Make room for a pidfd, which is about to come."""
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+
+    def bind(self, pid: int) -> int:
+        """The sentinel of a child that this process has made.
+
+        One that has been reaped already, by somebody else, gets the null device: always ready.
+        """
+        self.vacate()
+        if self._pipe_end is not None:
+            return self._pipe_bound()
+        try:
+            return os.pidfd_open(pid)
+        except ProcessLookupError:
+            return os.open(os.devnull, os.O_RDONLY)
+
+    def bind_received(self, fds: Sequence[int]) -> int:
+        """The sentinel of a child that another process has made: the pidfd that it sent, if any."""
+        return fds[0] if self._pipe_end is None else self._pipe_bound()
+
+    def cancel(self) -> None:
+        """There will be no child."""
+        self.vacate()
+        if self._pipe_end is not None:
+            os.close(self._pipe_bound())
+
+    def enter_child(self) -> None:
+        """In the forked child: let go of the parent's half, and keep its own."""
+        self.vacate()
+        if self._pipe_end is not None and self.child_end is not None:
+            os.close(self._pipe_end)
+            private.keep(self.child_end)
+
+    def _pipe_bound(self) -> int:
+        assert self._pipe_end is not None
+        assert self.child_end is not None
+        os.close(self.child_end)
+        return self._pipe_end

@@ -1,0 +1,45 @@
+"""A child of the fork server: forked, most often in advance, it waits to be told what to do."""
+
+import os
+import signal
+from multiprocessing import resource_tracker
+from typing import NoReturn
+
+from . import child, lifeline, parcel, pidfd, private, surroundings, wire
+from .reports import Reporter
+from .wire import Message
+
+
+def wait_for_request(fd: int, life: int, report: int) -> NoReturn:
+    """Live the life of a child; `fd` is its end of a connection with the server.
+
+    `life` and `report` are pipes of the process that the child is for.
+    """
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        child.forget_exit_handlers()
+        private.keep(life)
+        request = wire.receive(fd)
+        os.close(fd)
+        if request is not None:
+            code = _serve(request, life, report)
+    finally:
+        child.end(code)
+
+
+def _serve(request: Message, life: int, report: int) -> int:
+    if request.value & wire.DAEMON:
+        lifeline.die_with_parent(life)
+    contents, out, err, tracker, *others = request.fds
+    if not pidfd.available():
+        private.keep(others.pop(0))
+
+    def prepare() -> None:
+        surroundings.unpack(parcel.surroundings_of(contents))
+        surroundings.take_streams([out, err])
+        resource_tracker._resource_tracker._fd = tracker  # type: ignore[attr-defined]
+        child.inherited_fds = others
+
+    return child.run(contents, life, Reporter(report, request.serial), prepare)

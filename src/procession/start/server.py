@@ -1,0 +1,166 @@
+"""The fork server: a process with nothing in it but what was preloaded, which forks children.
+
+Each process that starts children by this method has one of its own, found in `serverlink`.  A few
+children are forked in advance: they wait for a request, so that a start costs no fork.
+
+A request is answered before it is handed on to a child.  So whoever asked and got no answer, as
+the server was killed, may ask another server without a process being run twice.
+"""
+
+import importlib
+import os
+import pickle
+import signal
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from multiprocessing import process as _std
+from multiprocessing import util as _util
+from typing import NamedTuple, NoReturn
+
+from .. import _family, process
+from . import lifeline, pidfd, private, wire
+from .served import wait_for_request
+from .wire import Message
+
+SPARE = 2
+"""Children forked in advance."""
+
+
+def serve(*, requests: int, heap: int, life: int, report: int, contents: int) -> NoReturn:
+    """Run the server.
+
+    `requests`: the connection with its owner.  `heap`: of the family that it joins.  `life` and
+    `report`: the owner's pipes, for the children.  `contents`: what to preload.
+    """
+    # Ctrl-C is for the owner; a mask of the thread that started the server is no child's.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for fd in (requests, life, report, contents):
+        os.set_inheritable(fd, False)
+    # Also when it is in the middle of an import that never ends.
+    lifeline.die_with_parent(life)
+    _family.attach(heap)
+    os.close(heap)
+    process.started_by = "forkserver"
+    with open(contents, "rb") as file:
+        _preload(*pickle.load(file))
+    _util._close_stdin()  # type: ignore[attr-defined]
+    _util._flush_std_streams()  # type: ignore[attr-defined]
+    _Server(private.keep(requests), life, report).run()
+
+
+def _preload(modules: list[str], preparation: dict[str, object]) -> None:
+    """Import what children will need; what fails here will fail in them, and be told there."""
+    from multiprocessing import spawn
+
+    _std.current_process()._inheriting = True  # type: ignore[attr-defined]
+    try:
+        _attempt(partial(spawn.prepare, preparation))
+    finally:
+        del _std.current_process()._inheriting  # type: ignore[attr-defined]
+    for name in modules:
+        _attempt(partial(importlib.import_module, name))
+
+
+def _attempt(load: Callable[[], object]) -> None:
+    try:
+        load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - anybody's module may raise anything
+        _util.debug(f"the fork server could not preload: {error!r}")
+
+
+class _Spare(NamedTuple):
+    pid: int
+    fd: int
+
+
+class _Server:
+    def __init__(self, requests: int, life: int, report: int) -> None:
+        self._requests = requests
+        self._ends_for_children = life, report
+        self._spares: deque[_Spare] = deque()
+        self._wanted = SPARE
+        self._serials: dict[int, int] = {}
+        """Of running children, by pid."""
+        r, w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._bell = private.keep(r)
+        # SIGCHLD is only heard if it has a handler, though that has nothing to do.
+        signal.set_wakeup_fd(private.keep(w), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def run(self) -> NoReturn:
+        """Until the owner has gone."""
+        while True:
+            # Those who wait come first; spares are forked when there is nothing else to do.
+            short = len(self._spares) < self._wanted
+            ready = pidfd.readable([self._requests, self._bell], 0 if short else None)
+            if self._bell in ready:
+                os.read(self._bell, 4096)
+            self._reap()
+            if self._requests in ready:
+                self._accept()
+            elif short:
+                self._fork_in_advance()
+
+    def _accept(self) -> None:
+        request = wire.receive(self._requests)
+        if request is None:
+            _family.leave()
+            os._exit(0)
+        try:
+            spare = self._spares.popleft() if self._spares else self._fork()
+        except OSError as error:
+            self._answer(wire.REFUSED, request.serial, error.errno or 0)
+        else:
+            self._hand_over(request, spare)
+        wire.close_all(request.fds)
+        self._wanted = SPARE
+
+    def _hand_over(self, request: Message, spare: _Spare) -> None:
+        told = [os.pidfd_open(spare.pid)] if pidfd.available() else []
+        self._serials[spare.pid] = request.serial
+        self._answer(wire.STARTED, request.serial, spare.pid, told)
+        wire.close_all(told)
+        with suppress(OSError):  # killed while it waited; its end will be told
+            wire.send(spare.fd, request)
+        private.close(spare.fd)
+
+    def _answer(self, kind: int, serial: int, value: int, fds: Sequence[int] = ()) -> None:
+        # May block on an owner that does not listen: he does as soon as he wants anything of us.
+        with suppress(OSError):  # gone; the next line that reads notices
+            wire.send(self._requests, Message(kind, serial, value, fds))
+
+    def _fork(self) -> _Spare:
+        ours, theirs = wire.pair()
+        private.keep(ours)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                wait_for_request(theirs, *self._ends_for_children)
+        except OSError:
+            private.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        return _Spare(pid, ours)
+
+    def _fork_in_advance(self) -> None:
+        try:
+            self._spares.append(self._fork())
+        except OSError:
+            self._wanted = 0  # until there is a request; a reason will be given then
+
+    def _reap(self) -> None:
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                self._bury(ended[0], os.waitstatus_to_exitcode(ended[1]))
+
+    def _bury(self, pid: int, code: int) -> None:
+        serial = self._serials.pop(pid, None)
+        if serial is not None:
+            self._answer(wire.ENDED, serial, code)
+        for spare in [spare for spare in self._spares if spare.pid == pid]:
+            self._spares.remove(spare)
+            private.close(spare.fd)

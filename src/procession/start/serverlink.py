@@ -1,0 +1,182 @@
+"""The fork server of this process, seen from this process; `server` is the other side."""
+
+import errno
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import forkserver as _std
+
+from .. import _family
+from ..errors import ProcessError
+from . import command, lifeline, parcel, pidfd, private, reports, wire
+from .wire import Message
+
+_MOMENT = 5.0
+"""Seconds for the word of a server that is alive; a fork may keep it busy."""
+_PRELOADED = {"sys_path", "sys_argv", "orig_dir", "init_main_from_name", "init_main_from_path"}
+"""The parts of the preparation data that importing depends on."""
+
+
+class ServerGoneError(ProcessError):
+    """The fork server ended before it answered; no process was started."""
+
+
+class Server:
+    """A running fork server."""
+
+    def __init__(self) -> None:
+        self._gone = False
+        self._told: dict[tuple[bool, int], Message] = {}
+        # Reentrant: a finalizer that looks at processes may run at any moment.
+        self._lock = threading.RLock()
+        requests, theirs = wire.pair()
+        self._requests = private.keep(requests)
+        try:
+            self.pid = _run(theirs)
+        except BaseException:
+            private.close(requests)
+            raise
+        finally:
+            os.close(theirs)
+
+    def ask(self, request: Message, sent: Callable[[], None]) -> Message:
+        """Have a child started; `sent` is called before the answer, with a descriptor, comes.
+
+        Raises OSError if the server may not fork, ServerGoneError if it has ended.
+        """
+        with self._lock:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                wire.send(self._requests, request)
+            sent()
+            answer = self._hear(request.serial, None)
+        if answer is None:
+            raise ServerGoneError(f"the fork server (pid {self.pid}) ended; its standard error may say why")
+        if answer.kind == wire.REFUSED:
+            raise OSError(
+                answer.value, f"{os.strerror(answer.value)}: the fork server could not start a child"
+            )
+        if pidfd.available() and not answer.fds:
+            os.kill(answer.value, signal.SIGKILL)
+            raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)}: no room to watch a child")
+        return answer
+
+    def exit_code(self, serial: int) -> int | None:
+        """Of a child that has ended; None if the server is gone, or too busy to say."""
+        with self._lock:
+            told = self._hear(serial, _MOMENT, ended=True)
+        return None if told is None else told.value
+
+    @property
+    def gone(self) -> bool:
+        """Has it ended, as far as this process has noticed?"""
+        return self._gone
+
+    def stop(self) -> None:
+        """End the server; its running children live on."""
+        private.close(self._requests)
+        self._gone = True
+        with suppress(ChildProcessError):
+            pidfd.persistently(lambda: os.waitpid(self.pid, os.WNOHANG)[0] or None)
+
+    def _hear(self, serial: int, timeout: float | None, *, ended: bool = False) -> Message | None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (ended, serial) not in self._told and not self._gone:
+            left = None if deadline is None else deadline - time.monotonic()
+            if not pidfd.readable([self._requests], left):
+                break
+            with suppress(BlockingIOError):  # heard in a finalizer, within the line above
+                self._note(wire.receive(self._requests, block=False))
+        return self._told.pop((ended, serial), None)
+
+    def _note(self, message: Message | None) -> None:
+        if message is None:
+            self._gone = True
+        else:
+            self._told[message.kind == wire.ENDED, message.serial] = message
+
+
+def _run(requests: int) -> int:
+    contents = parcel.filed([pickle.dumps(_preload())])
+    try:
+        given = {
+            "requests": requests,
+            "heap": _family.heap_fd(),
+            "life": lifeline.read_end(),
+            "report": reports.channel()[1],
+            "contents": contents,
+        }
+        return command.run(command.line("forkserver", **given), given.values())
+    finally:
+        private.close(contents)
+
+
+def _preload() -> tuple[list[str], dict[str, object]]:
+    names = _std._forkserver._preload_modules  # type: ignore[attr-defined]
+    data = parcel.preparation_data("forkserver")
+    wanted = _PRELOADED if "__main__" in names else {"sys_path"}
+    return [name for name in names if name != "__main__"], {k: v for k, v in data.items() if k in wanted}
+
+
+# ---- the one of this process ---------------------------------------------------------------
+
+_lock = threading.Lock()
+_server: Server | None = None
+
+
+def start(request: Message, sent: Callable[[], None]) -> tuple[Server, Message]:
+    """Have the server, started if there is none, start a child; see :meth:`Server.ask`."""
+    if len(request.fds) > wire.MOST_FDS:
+        raise ValueError(
+            f"{len(request.fds)} descriptors are to go to the new process, at most {wire.MOST_FDS} can:"
+            " send some through a connection once it runs"
+        )
+    while True:
+        old = _server
+        server = ensure_running()
+        try:
+            return server, server.ask(request, sent)
+        except ServerGoneError:
+            _dismiss(server)
+            if server is not old:
+                raise
+
+
+def ensure_running() -> Server:
+    """The server of this process, which is started if there is none."""
+    global _server
+    with _lock:
+        if _server is None:
+            _server = Server()
+        return _server
+
+
+def running() -> Server | None:
+    """The server of this process, if there is one."""
+    return _server
+
+
+def stop() -> None:
+    """End the server of this process, if there is one."""
+    if _server is not None:
+        _dismiss(_server)
+
+
+def _dismiss(server: Server) -> None:
+    global _server
+    with _lock:
+        if _server is server:
+            _server = None
+            server.stop()
+
+
+def _forget() -> None:
+    """In a forked child: the server is the parent's."""
+    global _lock, _server
+    _lock, _server = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,46 @@
+"""A child of spawn: a new interpreter, whose first line calls `main`."""
+
+import os
+import sys
+from multiprocessing import resource_tracker
+from typing import NoReturn
+
+from .. import _family, process
+from . import child, lifeline, parcel, private
+from .reports import Reporter
+
+
+def main(
+    *,
+    contents: int,
+    heap: int,
+    life: int,
+    report: int,
+    serial: int,
+    daemon: int,
+    tracker_fd: int,
+    alive: int | None = None,
+) -> NoReturn:
+    """Run the process that the parent describes in `contents`, and exit.
+
+    `heap`: of the family it joins.  `life`, `report`: pipes of the parent.  `serial`: its number
+    in reports.  `tracker_fd`: of the stdlib's resource tracker.  `alive`: to be held as long as it
+    lives, where there are no pidfds.
+    """
+    for fd in (contents, heap, private.keep(life), report, tracker_fd):
+        os.set_inheritable(fd, False)
+    if alive is not None:
+        os.set_inheritable(private.keep(alive), False)
+    if daemon:
+        lifeline.die_with_parent(life)
+    process.started_by = "spawn"
+    resource_tracker._resource_tracker._fd = tracker_fd  # type: ignore[attr-defined]
+
+    def prepare() -> None:
+        _family.attach(heap)
+        os.close(heap)
+        parcel.surroundings_of(contents)  # a new interpreter has those of its parent
+
+    code = child.run(contents, life, Reporter(report, serial), prepare)
+    child.finish()
+    sys.exit(code)

@@ -1,0 +1,153 @@
+"""What the handles of all start methods have in common: the watch over one child."""
+
+import os
+import signal
+import threading
+from abc import ABC, abstractmethod
+from multiprocessing import process as _process
+from multiprocessing import util as _util
+from typing import ClassVar
+
+from .. import _family
+from ..errors import ProcessError
+from . import pidfd, private
+from .place import Place
+
+
+class Watched(ABC):
+    """A started process as its parent sees it; the stdlib calls such a thing Popen.
+
+    `pid`: of the child.  `sentinel`: a descriptor that is readable once the child has ended.
+    `returncode`: as of `Process.exitcode`, None as long as the child is not known to have ended.
+    `start_error`: why the child never came to run its target; None if it did, or still may.
+    """
+
+    method: ClassVar[str]
+    carries_heap: ClassVar[bool] = True
+    """The child is of this process's family: shared objects may be among what it is given."""
+
+    def __init__(self, process_obj: _process.BaseProcess) -> None:
+        # Or a forked child writes once more what its parent has in its buffers.
+        _util._flush_std_streams()  # type: ignore[attr-defined]
+        self.pid = 0
+        self.sentinel = -1
+        self.returncode: int | None = None
+        self.start_error: ProcessError | None = None
+        self.finalizer: _util.Finalize | None = None
+        self._starter = os.getpid()
+        # Reentrant, since a finalizer that looks at all processes may run at any moment.
+        self._reaping = threading.RLock()
+        self._launch(process_obj)
+
+    @abstractmethod
+    def _launch(self, process_obj: _process.BaseProcess) -> None:
+        """Start the child, set `pid`, call `_watch`; leave nothing behind on failure."""
+
+    @abstractmethod
+    def duplicate_for_child(self, fd: int) -> int:
+        """Have the child get `fd`; what is given back leads the child to it."""
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        """The exit code if the child has ended; else None, or with flag 0 wait for it."""
+        return self.wait(0 if flag & os.WNOHANG else None)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """The exit code once the child has ended; None if it has not within `timeout` seconds."""
+        # A fork of the parent has the object but not the child.
+        while self.returncode is None and os.getpid() == self._starter and self._ended(timeout):
+            self._reap()
+            if timeout is not None:
+                break
+        return self.returncode
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self._send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self._send_signal(signal.SIGKILL)
+
+    def interrupt(self) -> None:
+        """Send SIGINT."""
+        self._send_signal(signal.SIGINT)
+
+    def close(self) -> None:
+        """Give up the sentinel."""
+        if self.finalizer is not None:
+            self.finalizer()
+
+    def _watch(self, sentinel: int) -> None:
+        self.sentinel = private.keep(sentinel)
+        self.finalizer = _util.Finalize(self, private.close, (sentinel,))
+
+    def _watch_own(self, place: Place) -> None:
+        """Watch `pid`, a child of this very process."""
+        try:
+            self._watch(place.bind(self.pid))
+        except BaseException:
+            # Nobody would ever know how it ends.
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            raise
+
+    def _ended(self, timeout: float | None) -> bool:
+        return bool(pidfd.readable([self.sentinel], timeout))
+
+    def _reap(self) -> None:
+        with self._reaping:
+            code = self._exit_code() if self.returncode is None else None
+            # Unless a finalizer has been quicker, within the line above.
+            if self.returncode is not None or code is None:
+                return
+            self.returncode = code
+        self._buried(code)
+
+    def _buried(self, code: int) -> None:
+        """The child has ended with `code`, and this is the first to know."""
+        _family.bury(self.pid)
+
+    def _exit_code(self) -> int | None:
+        """How the child ended, which its sentinel says it has."""
+        try:
+            return pidfd.persistently(self._waited)
+        except ChildProcessError:
+            # Reaped by somebody else, or by the kernel because SIGCHLD is ignored.
+            return pidfd.exit_code(self.sentinel)
+
+    def _waited(self) -> int | None:
+        by_pidfd = pidfd.available()
+        kind, which = (os.P_PIDFD, self.sentinel) if by_pidfd else (os.P_PID, self.pid)
+        result = os.waitid(kind, which, os.WEXITED | os.WNOHANG)
+        if result is None:
+            return None
+        return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+
+    def _send_signal(self, sig: int) -> None:
+        if self.poll() is not None or os.getpid() != self._starter:
+            return
+        try:
+            if pidfd.available():
+                signal.pidfd_send_signal(self.sentinel, sig)
+            else:
+                os.kill(self.pid, sig)
+        except ProcessLookupError:
+            pass
+        except OSError:
+            # Not permitted; but perhaps the child has just ended.
+            if self.wait(timeout=0.1) is None:
+                raise
+
+
+def _disown() -> None:
+    """In a forked child: the processes that the parent started are no children of ours.
+
+    Without this the exit of any program that forks by itself would end in the attempt to join
+    them.
+    """
+    for process in list(_process._children):  # type: ignore[attr-defined]
+        if isinstance(process._popen, Watched):
+            _process._children.discard(process)  # type: ignore[attr-defined]
+
+
+os.register_at_fork(after_in_child=_disown)

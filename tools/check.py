@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from .paths import ROOT, VENV
 
 PYTHON = sys.executable
+STUBTEST = ("--concise", "--ignore-unused-allowlist", "--allowlist", "tools/stubtest.txt")
 RUST = ("--manifest-path", "rust/Cargo.toml")
 
 
@@ -46,7 +47,7 @@ PARTS = (
     Part("imports", "lint", (str(VENV / "bin/lint-imports"), "--no-logo")),
     Part("changes", "lint", (PYTHON, "-m", "tools.changes")),
     Part("mypy", "types", (PYTHON, "-m", "mypy")),
-    Part("stubs", "types", (PYTHON, "-m", "mypy.stubtest", "procession._core")),
+    Part("stubs", "types", (PYTHON, "-m", "mypy.stubtest", "procession._core", *STUBTEST)),
     Part("cargo-test", "rust", ("cargo", "test", *RUST, "--workspace", "--quiet")),
     Part("loom", "rust", ("cargo", "test", *RUST, "-p", "procession-core", "--release", "--quiet"), _loom()),
     Part("pytest", "python", (PYTHON, "-m", "pytest", "-q", "--durations=10")),

@@ -2,61 +2,260 @@
 
 `dumps`, `loads` and `travels` are what queues, pools, process arguments and connections use.
 All else here is the stdlib's: ForkingPickler stays as strict as it is there, since programs ask
-it what can travel, and the reducers registered with it are honoured by `dumps`.
+it what can travel, and the reducers registered with it, at any time, are honoured by `dumps`.
 """
 
 from __future__ import annotations
 
 import copyreg
-import io
 import pickle
+import sys
+import types
+from collections.abc import Callable
 from multiprocessing import reduction as _std
+from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import *  # noqa: F403
-from multiprocessing.reduction import ForkingPickler
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
-__all__ = [*_std.__all__, "dumps", "loads", "travels"]
+from . import _origin
+from ._main import MAIN_NAMES, importable_main
+from .errors import TransferAttributeError, TransferError, TransferRecursionError, TransferTypeError
+
+__all__ = ["dumps", "loads", "travels"]
+__all__ += _std.__all__
+
+_PROTOCOL = pickle.HIGHEST_PROTOCOL
+
+# Pickled by C alone, whatever is registered for them.
+_SCALARS = frozenset({int, float, bool, str, bytes, type(None)})
+
+# What plain pickle raises for what it cannot do; user code may raise the same, and is asked twice.
+_REFUSALS = (TypeError, AttributeError, pickle.PicklingError)
+
+# Not about the value: the wrong moment or method, the system's limits.
+_AS_RAISED = (RuntimeError, OSError, MemoryError, TransferError)
+
+_Table = dict[type, Callable[[Any], Any]]
+
+# Memory that an idle pickler may keep, in bytes of the message that made it grow.
+_LARGE = 1 << 16
 
 loads = pickle.loads
 
 
-def dumps(obj: object, carry: list[Any] | None = None) -> bytes:
-    """The pickle of `obj`."""
-    table = {**copyreg.dispatch_table, **ForkingPickler._extra_reducers}
-    if carry is not None:
-        from . import _family
+def dumps(obj: object, carry: list[Any] | None = None, *, label: str = "") -> bytes:
+    """Pickle `obj` for another process of the program.
 
-        with _family.carrying(carry):
-            return _dumps(obj, table)
-    return _dumps(obj, table)
+    Plain pickle is tried first.  What it refuses, and what of ``__main__`` the receiver cannot
+    import, goes by value: see :mod:`procession._pickling`.  Any interpreter of the same version
+    with procession can `loads` the result, by plain ``pickle.loads`` too.
+
+    `carry`: shared objects (locks, events, blocks ...) met on the way are appended to this list.
+    `label`: what to call `obj` in the path that an error names, as in ``args[0].rows``.
+
+    Raises TransferError, from the original error, if a part of `obj` cannot be pickled or its
+    own ``__reduce__`` or ``__getstate__`` failed; one that is also a TypeError, AttributeError or
+    RecursionError if the original was.  Other RuntimeErrors (stdlib objects that must be
+    inherited raise them), OSError and MemoryError come as they are, as do KeyboardInterrupt and
+    SystemExit.
+    """
+    kind = type(obj)
+    if issubclass(kind, BaseProcess):
+        _origin.admit_stranger()  # fork pickles no process
+    if kind in _SCALARS or (kind is tuple and len(obj) < 9 and _SCALARS.issuperset(map(type, obj))):  # type: ignore[arg-type, call-overload]
+        return pickle.dumps(obj, _PROTOCOL)
+    if carry is None:
+        return _dumps(obj, [], label)
+    from . import _family
+
+    with _family.carrying(carry):
+        return _dumps(obj, carry, label)
 
 
-def _dumps(obj: object, table: dict[Any, Any]) -> bytes:
+def travels(obj: object, *, label: str = "") -> bytes:
+    """`dumps`, proven: `obj` is rebuilt here once, and TransferError raised if that fails."""
+    proof = dumps(obj, label=label)
     try:
-        file = io.BytesIO()
-        pickler = pickle.Pickler(file, pickle.HIGHEST_PROTOCOL)
-        pickler.dispatch_table = table
-        pickler.dump(obj)
-        data = file.getvalue()
-    except (TypeError, AttributeError, pickle.PicklingError):
-        data = b"__main__"
-    if b"__main__" in data or b"__mp_main__" in data:
-        import cloudpickle
-
-        file = io.BytesIO()
-        pickler = cloudpickle.Pickler(file)
-        pickler.dispatch_table = {**pickler.dispatch_table, **table}
-        pickler.dump(obj)
-        data = file.getvalue()
-    return data
-
-
-def travels(obj: object) -> bytes:
-    """`dumps`, and a proof that `loads` can rebuild it."""
-    data = dumps(obj)
-    loads(data)
-    return data
+        loads(proof)
+    except Exception as error:
+        text = f"{label or type(obj).__qualname__}: it is pickled, but cannot be rebuilt: {_say(error)}"
+        raise _kind(error)(text) from error
+    # Not the proof again: a descriptor in it is handed over once, and that was here.
+    return dumps(obj, label=label)
 
 
 def __getattr__(name: str) -> Any:
     return getattr(_std, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(_std)})
+
+
+# ---- the plain way -------------------------------------------------------------------------
+
+
+class _Sink(list[Any]):
+    """A file that keeps what is written, so that a large buffer is copied only by the join."""
+
+    __slots__ = ()
+    write = list.append
+
+    def whole(self) -> bytes:
+        return self[0] if len(self) == 1 else b"".join(self)
+
+    def mentions_main(self) -> bool:
+        if len(self) == 1:
+            return b"_main__" in self[0]
+        # Names are in the frames, which are smaller; large buffers are written by themselves.
+        return any(type(part) is bytes and len(part) < 1 << 18 and b"_main__" in part for part in self)
+
+
+class _Plain(pickle.Pickler):
+    """The C pickler with a table of reducers, writing to a sink of its own."""
+
+    def __init__(self, table: _Table) -> None:
+        self.dispatch_table = table
+        self.sink = _Sink()
+        super().__init__(self.sink, _PROTOCOL)
+
+
+class _Desk(NamedTuple):
+    """The reducers of a time, and idle picklers that know them.
+
+    To make a pickler costs as much as to pickle a small object, so they are used again.
+    """
+
+    extra: _Table
+    common: _Table
+    table: _Table
+    idle: list[_Plain]
+
+
+_desk = _Desk({}, {}, {}, [])
+
+
+def _current_desk() -> _Desk:
+    global _desk
+    extra, common = _std.ForkingPickler._extra_reducers, copyreg.dispatch_table  # type: ignore[attr-defined]
+    if extra != _desk.extra or common != _desk.common:
+        table = {**common, **extra}
+        if table.get(types.MethodType) is _std._reduce_method:  # type: ignore[attr-defined]
+            table[types.MethodType] = _reduce_method
+        _desk = _Desk(dict(extra), dict(common), table, [])
+    return _desk
+
+
+def _reduce_method(method: types.MethodType) -> tuple[Any, ...]:
+    """By the name that finds it: a private method is kept under another than it was written with."""
+    name = getattr(method.__func__, "__name__", "")
+    owner = method.__self__
+    kinds = owner.__mro__ if isinstance(owner, type) else type(owner).__mro__
+    for attribute in (name, *(f"_{kind.__name__.lstrip('_')}{name}" for kind in kinds)):
+        if getattr(owner, attribute, None) == method:
+            return getattr, (owner, attribute)
+    return types.MethodType, (method.__func__, owner)
+
+
+def _dumps(obj: object, carry: list[Any], label: str) -> bytes:
+    desk, carried = _current_desk(), len(carry)
+    try:
+        pickler = desk.idle.pop()
+    except IndexError:
+        pickler = _Plain(desk.table)
+    done = False
+    try:
+        pickler.dump(obj)
+        sink = pickler.sink
+        done = not sink.mentions_main() or not _is_about_main(pickler)
+        if done:
+            data = sink.whole()
+            if len(data) < _LARGE:
+                sink.clear()
+                pickler.clear_memo()
+                desk.idle.append(pickler)
+            return data
+    except _REFUSALS:
+        pass
+    except Exception as error:  # noqa: BLE001 - raised again
+        _fail(obj, error, desk.table, label)
+    finally:
+        if not done:
+            _give_back(pickler)
+    del carry[carried:]
+    return _dumps_by_value(obj, desk.table, label)
+
+
+def _is_about_main(pickler: pickle.Pickler) -> bool:
+    """Whether something of main went by name that the receiver may not have."""
+    mentioned = False
+    for _, thing in pickler.memo.copy().values():
+        if issubclass(type(thing), (type, types.FunctionType)) and thing.__module__ in MAIN_NAMES:
+            if not _origin.goes_by_name(thing):
+                return True
+            mentioned = True
+    # Else it is a thing that pickles itself by its name, such as a cached function, or some text.
+    return not (mentioned or importable_main())
+
+
+def _give_back(pickler: pickle.Pickler) -> None:
+    """Close the duplicates of descriptors that a pickle nobody will read holds for its reader."""
+    sharer: Any = sys.modules.get("multiprocessing.resource_sharer")
+    if sharer is None:
+        return
+    for _, thing in pickler.memo.copy().values():
+        if type(thing) is sharer.DupFd:
+            _, close = sharer._resource_sharer._cache.pop(thing._id[1], (None, None))
+            if close is not None:
+                close()
+
+
+# ---- the other way -------------------------------------------------------------------------
+
+
+def _dumps_by_value(obj: object, table: _Table, label: str) -> bytes:
+    from ._pickling import Pickler
+
+    sink = _Sink()
+    pickler = Pickler(sink, table)
+    done = False
+    try:
+        pickler.dump(obj)
+        done = True
+    except Exception as error:  # noqa: BLE001 - raised again
+        _fail(obj, error, table, label)
+    finally:
+        if not done:
+            _give_back(pickler)
+    return sink.whole()
+
+
+def _fail(obj: object, error: Exception, table: _Table, label: str) -> NoReturn:
+    if isinstance(error, _AS_RAISED) and not isinstance(error, RecursionError):
+        raise error
+    path = label
+    if not isinstance(error, RecursionError):  # the way to it would be as long as it is deep
+        from ._blame import find_culprit
+
+        path = (label + find_culprit(obj, table)).removeprefix(".")
+    raise _kind(error)(f"{path}: {_say(error)}" if path else _say(error), path=path) from error
+
+
+def _kind(error: Exception) -> type[TransferError]:
+    for base, kind in _KINDS:
+        if isinstance(error, base):
+            return kind
+    return TransferError
+
+
+_KINDS: list[tuple[type[Exception], type[TransferError]]] = [
+    (TypeError, TransferTypeError),
+    (AttributeError, TransferAttributeError),
+    (RecursionError, TransferRecursionError),
+]
+
+
+def _say(error: Exception) -> str:
+    """Pickle's own words as they are; with its name the error of somebody else's code."""
+    text = str(error)
+    return text if text and isinstance(error, _REFUSALS) else f"{type(error).__qualname__}: {text}"

@@ -191,8 +191,21 @@ class Condition(_std.Condition):
             raise AssertionError("must acquire() condition before using wait()")
         depth = self._lock._semlock._count()
         answer: list[bool] = []
-        problem = self._sleep(depth, timeout, answer)
-        problem = self._take_back(depth) or problem
+        problem: BaseException | None = None
+        # A signal handler may raise at any call, so none stands outside the two try blocks until
+        # the lock is held again.
+        try:
+            self._sleep(depth, timeout, answer)
+        except BaseException as error:  # noqa: BLE001  # raised below
+            problem = error
+        while True:
+            try:
+                # The lock knows how often it is held; a count of ours could miss a broken step.
+                while not self._is_held() or self._lock._semlock._count() < depth:
+                    self._lock.acquire()
+                break
+            except BaseException as error:  # noqa: BLE001
+                problem = error
         if problem is None:
             return answer[0]
         if True in answer:
@@ -202,41 +215,25 @@ class Condition(_std.Condition):
         finally:
             del problem  # it refers to this frame, which would keep both alive
 
-    def _sleep(self, depth: int, timeout: float | None, answer: list[bool]) -> BaseException | None:
+    def _sleep(self, depth: int, timeout: float | None, answer: list[bool]) -> None:
         """Enter the list, release the lock, sleep; the outcome goes into `answer`.
 
-        A signal handler may raise between a call and the assignment of its value.  There is no
-        such moment within one built-in call: hence ``extend(map(...))``, which calls and keeps.
+        A signal handler may also raise between a call and the assignment of its value.  There is
+        no such moment within one built-in call: hence ``extend(map(...))``, which calls and keeps.
         """
         tickets: list[int] = []
-        asleep = False
         sleep = map(self._waiters.wait, tickets, [timeout])
+        asleep = False
         try:
             tickets.extend(map(_family.WaitList.enter, [self._waiters]))
             for _ in range(depth):
                 self._lock.release()
             asleep = True
             answer.extend(sleep)
-        except BaseException as error:  # noqa: BLE001  # raised by the caller, once the lock is back
+        except BaseException:
             if tickets and not asleep:
                 answer.append(self._waiters.wait(tickets[0], 0))
-            return error
-        return None
-
-    def _take_back(self, depth: int) -> BaseException | None:
-        """Acquire until the lock is held `depth` times, whatever comes; give what came.
-
-        The lock itself knows how far that is; a count of ours could miss an interrupted step.
-        """
-        problem = None
-        while True:
-            try:
-                while not self._is_held() or self._lock._semlock._count() < depth:
-                    self._lock.acquire()
-            except BaseException as error:  # noqa: BLE001
-                problem = error
-            else:
-                return problem
+            raise
 
 
 # ---- barrier --------------------------------------------------------------------------------

@@ -15,6 +15,12 @@ def taken_and_given(lock: Any, operations: int) -> float:
     return timer.timeit(operations) / operations * 1e9
 
 
+def called_and_called(operations: int) -> float:
+    """Two calls of a method in C that has nothing to do."""
+    timer = timeit.Timer("nothing(); nothing()", globals={"nothing": [].clear})
+    return timer.timeit(operations) / operations * 1e9
+
+
 CASE = Case(
     name="lock",
     title="Lock taken and given, uncontended",
@@ -24,7 +30,8 @@ CASE = Case(
         "procession Lock": lambda operations: taken_and_given(procession.Lock(), operations),
         "multiprocessing Lock": lambda operations: taken_and_given(multiprocessing.Lock(), operations),
         "threading.Lock": lambda operations: taken_and_given(threading.Lock(), operations),
+        "two empty calls": called_and_called,
     },
-    floor="threading.Lock",
+    floor="two empty calls",
     target=100,
 )

@@ -679,7 +679,6 @@ def send_big(made: Any, size: int) -> None:
     made.put(bytearray(size))
 
 
-@pytest.mark.slow
 @pytest.mark.limit(180)
 @pytest.mark.skipif(memory() < 16 << 30, reason="three gigabytes are needed several times over")
 def test_a_message_of_three_gibibytes() -> None:

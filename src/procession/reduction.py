@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import *  # noqa: F403
 from typing import Any, NamedTuple, NoReturn
 
-from . import _origin
+from . import _alias, _origin
 from ._main import MAIN_NAMES, importable_main
 from .errors import TransferAttributeError, TransferError, TransferRecursionError, TransferTypeError
 
@@ -82,14 +82,6 @@ def travels(obj: object, *, label: str = "") -> bytes:
         raise _kind(error)(text) from error
     # Not the proof again: a descriptor in it is handed over once, and that was here.
     return dumps(obj, label=label)
-
-
-def __getattr__(name: str) -> Any:
-    return getattr(_std, name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *dir(_std)})
 
 
 # ---- the plain way -------------------------------------------------------------------------
@@ -259,3 +251,6 @@ def _say(error: Exception) -> str:
     """Pickle's own words as they are; with its name the error of somebody else's code."""
     text = str(error)
     return text if text and isinstance(error, _REFUSALS) else f"{type(error).__qualname__}: {text}"
+
+
+_alias.mirror(__name__, _std)

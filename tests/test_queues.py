@@ -575,7 +575,9 @@ def watchers() -> int:
     return sum(thread.name.startswith("ProcessionQueue") for thread in threading.enumerate())
 
 
-@pytest.mark.parametrize("let_go", [lambda made: made.close(), lambda made: made._reader.close(), lambda made: None])
+@pytest.mark.parametrize(
+    "let_go", [lambda made: made.close(), lambda made: made._reader.close(), lambda made: None]
+)
 def test_threads_and_descriptor_go_with_the_queue(let_go: Callable[[Any], None]) -> None:
     gc.collect()
     before, threads = descriptors(), watchers()

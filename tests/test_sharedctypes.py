@@ -10,7 +10,7 @@ import threading
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-import numpy
+import numpy as np
 import pytest
 
 from procession import sharedctypes
@@ -36,7 +36,7 @@ CODES = "c u b B h H i I l L q Q f d".split()  # noqa: SIM905
 
 
 class Point(ctypes.Structure):
-    _fields_ = [("x", ctypes.c_int), ("y", ctypes.c_double)]  # noqa: RUF012
+    _fields_ = [("x", ctypes.c_int), ("y", ctypes.c_double)]
 
 
 # ---- making ----------------------------------------------------------------------------------
@@ -139,13 +139,13 @@ def test_synchronized_and_copy() -> None:
 
 def test_numpy_sees_the_memory() -> None:
     shared = RawArray("d", 100)
-    view = numpy.frombuffer(shared)
-    view[:] = numpy.arange(100)
+    view = np.frombuffer(shared)
+    view[:] = np.arange(100)
     assert shared[:] == list(range(100))
     assert view.flags.writeable
     assert view.flags.aligned
     guarded = Array("i", 4)
-    numpy.frombuffer(guarded.get_obj(), dtype="i4")[:] = 6
+    np.frombuffer(guarded.get_obj(), dtype="i4")[:] = 6
     assert guarded[:] == [6] * 4
 
 
@@ -162,7 +162,8 @@ def double(number: Any, point: Any, array: Any, text: Any) -> None:
 
 @pytest.mark.parametrize("lock", [True, False])
 def test_every_process_sees_the_same_memory(ctx: Any, lock: bool) -> None:
-    number, point, array = Value("q", 2**33, lock=lock), Value(Point, 3, 2.5, lock=lock), Array("d", 5, lock=lock)
+    number, point = Value("q", 2**33, lock=lock), Value(Point, 3, 2.5, lock=lock)
+    array = Array("d", 5, lock=lock)
     text = Array("c", 20, lock=lock)
     array[:] = range(5)
     text.value = b"ab"

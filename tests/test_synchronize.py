@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import given, settings
@@ -61,11 +61,11 @@ def interrupted(seconds: float = 0.1) -> Iterator[None]:
     """Ctrl-C comes while the block waits; the block must end with KeyboardInterrupt."""
     timer = threading.Timer(seconds, os.kill, [os.getpid(), signal.SIGINT])
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        try:
+    try:
+        with pytest.raises(KeyboardInterrupt):
             yield
-        finally:
-            timer.join()
+    finally:
+        timer.join()
 
 
 # ---- shape -----------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ class Renamed(Semaphore):
         super().__init__(5)
         self.name_of_mine = name
 
-    def __new__(cls, name: str) -> "Renamed":
+    def __new__(cls, name: str) -> Self:
         return Semaphore.__new__(cls, 5)
 
 
@@ -473,7 +473,7 @@ def test_nonsense_in_the_lock_s_place_is_refused() -> None:
 
 
 def test_an_rlock_is_given_back_fully_and_taken_back_as_often() -> None:
-    cond, sleeping, woken = Condition(), Semaphore(0), Semaphore(0)
+    cond = Condition()
 
     def wake() -> None:
         with cond:
@@ -579,74 +579,59 @@ class Bolt(Exception):  # noqa: N818
     """Thrown out of the blue by a signal handler."""
 
 
+def strike(*_: Any) -> None:
+    raise Bolt
+
+
+def struck(after: float, wait: Any, timeout: float) -> list[bool]:
+    """Call `wait`; `after` seconds from now a signal handler raises.  What it returned, if it did."""
+    answers: list[bool] = []
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, after)
+        # Not an assignment, before which the signal could come.
+        answers.extend(map(wait, [timeout]))
+        while True:
+            pass
+    except Bolt:
+        return answers
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_signal_at_any_instant_leaves_the_condition_whole() -> None:
     cond = Condition()
+    for round_ in range(600):
+        cond.acquire()
+        struck(1e-6 * (round_ % 60 + 1), cond.wait, 0.0005)
+        assert cond._lock._is_mine()
+        assert cond._lock._count() == 1
+        assert cond._sleeping_count.get_value() == 0
+        cond.release()
 
-    def strike(*_: Any) -> None:
-        raise Bolt
 
-    before = signal.signal(signal.SIGALRM, strike)
-    strikes = 0
-    try:
-        for round_ in range(600):
-            cond.acquire()
-            try:
-                signal.setitimer(signal.ITIMER_REAL, 1e-6 * (round_ % 60 + 1))
-                cond.wait(0.0005)
-                while True:
-                    pass
-            except Bolt:
-                strikes += 1
-            assert cond._lock._is_mine()
-            assert cond._lock._count() == 1
-            assert cond._sleeping_count.get_value() == 0
-            cond.release()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert strikes == 600
+def notify_when_somebody_waits(cond: Any) -> None:
+    eventually(lambda: cond._sleeping_count.get_value() > 0)
+    with cond:
+        cond.notify()
 
 
 def test_a_notification_struck_by_a_signal_is_not_lost() -> None:
-    cond, woken = Condition(), Semaphore(0)
-
-    def strike(*_: Any) -> None:
-        raise Bolt
-
-    def wait_second() -> None:
+    cond, sleeping, woken = Condition(), Semaphore(0), Semaphore(0)
+    for round_ in range(150):
         with cond:
-            if cond.wait(LONG):
-                woken.release()
-
-    def notify_when_somebody_waits() -> None:
-        eventually(lambda: cond._sleeping_count.get_value() > 0)
-        with cond:
-            cond.notify()
-
-    before = signal.signal(signal.SIGALRM, strike)
-    try:
-        for round_ in range(150):
-            answers: list[bool] = []
+            helpers = [
+                in_thread(sleep_on, cond, sleeping, woken, LONG),
+                in_thread(notify_when_somebody_waits, cond),
+            ]
+            answers = struck(1e-5 * (round_ % 50 + 1), cond.wait, LONG)
+        if answers == [True]:  # we had it ourselves, so the other waits, or will
+            eventually(lambda: cond._sleeping_count.get_value() == 1)
             with cond:
-                helpers = [in_thread(wait_second), in_thread(notify_when_somebody_waits)]
-                try:
-                    signal.setitimer(signal.ITIMER_REAL, 1e-5 * (round_ % 50 + 1))
-                    # Not an assignment, before which the signal could come.
-                    answers.extend(map(cond.wait, [LONG]))
-                    while True:
-                        pass
-                except Bolt:
-                    pass
-            if answers == [True]:  # we had it ourselves, so the other waits, or will
-                eventually(lambda: cond._sleeping_count.get_value() == 1)
-                with cond:
-                    cond.notify()
-            assert woken.acquire(timeout=LONG)
-            for helper in helpers:
-                helper.join()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+                cond.notify()
+        assert woken.acquire(timeout=LONG)
+        for helper in helpers:
+            helper.join()
 
 
 class Named(Condition):

@@ -72,7 +72,7 @@ class Reader(_End):
 
     def _take(self) -> bytes:
         data = self._port.get(False)
-        return self._port.take() if data is None else data  # type: ignore[return-value]  # None only in time
+        return self._port.take() if data is None else data
 
 
 class Writer(_End):

@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, overload
 
 from . import _family
 from ._readiness import MOMENT, Readiness
@@ -48,6 +48,10 @@ class Port:
     def __reduce__(self) -> tuple[type[Self], tuple[_family.Ring]]:
         return type(self), (self.ring,)
 
+    @overload
+    def take(self, timeout: None = None) -> bytes: ...
+    @overload
+    def take(self, timeout: float | None) -> bytes | None: ...
     def take(self, timeout: float | None = None) -> bytes | None:
         """Wait for the next message; None when `timeout` seconds went by.
 

@@ -31,7 +31,7 @@ class Keeping:
         self.__setstate__(state)
 
 
-class BufferWrapper(Keeping, _family.Block, _std.BufferWrapper):  # type: ignore[misc]  # native methods first
+class BufferWrapper(Keeping, _family.Block, _std.BufferWrapper):
     """`size` bytes of zeroes that every process which holds this object sees.
 
     It can be pickled at any time.  ValueError for a negative size, OverflowError for one past
@@ -39,6 +39,7 @@ class BufferWrapper(Keeping, _family.Block, _std.BufferWrapper):  # type: ignore
     """
 
     def __new__(cls, size: int, *args: Any, **kwargs: Any) -> Self:
+        """A new block; the arguments of a subclass's ``__init__`` may follow."""
         if size < 0:
             raise ValueError(f"Size {size} out of range")
         if size >= sys.maxsize:
@@ -50,7 +51,7 @@ class BufferWrapper(Keeping, _family.Block, _std.BufferWrapper):  # type: ignore
 
     def create_memoryview(self) -> memoryview:
         """The bytes, writable; the memory stays as long as any view of it."""
-        return memoryview(self)  # type: ignore[arg-type]  # typeshed knows __buffer__ from 3.12
+        return memoryview(self)
 
 
 mirror(__name__, _std)

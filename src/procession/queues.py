@@ -25,7 +25,7 @@ from ._ends import HANDLE_CLOSED, Reader, Writer
 from ._port import Port, is_closed
 from .errors import TransferError
 from .reduction import dumps
-from .synchronize import SEM_VALUE_MAX, Gauge, Lock
+from .synchronize import Gauge, Lock
 
 __all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
 
@@ -43,11 +43,9 @@ class _Plain:
 
 
 if TYPE_CHECKING:
-    from multiprocessing.queues import (
-        JoinableQueue as _StdJoinableQueue,
-        Queue as _StdQueue,
-        SimpleQueue as _StdSimpleQueue,
-    )
+    from multiprocessing.queues import JoinableQueue as _StdJoinableQueue
+    from multiprocessing.queues import Queue as _StdQueue
+    from multiprocessing.queues import SimpleQueue as _StdSimpleQueue
 else:
     _StdQueue, _StdJoinableQueue = _Plain(_std.Queue), _Plain(_std.JoinableQueue)
     _StdSimpleQueue = _Plain(_std.SimpleQueue)
@@ -96,10 +94,10 @@ class _Ends:
     # Of this process, and made anew where it is needed.
     _local = frozenset({"_port", "_buffer", "_notempty", "_joincancelled"})
 
-    def __getstate__(self) -> tuple[Any, ...]:
+    def __getstate__(self) -> Any:
         return self._port, {name: value for name, value in vars(self).items() if name not in self._local}
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
+    def __setstate__(self, state: Any) -> None:
         self._port, attributes = state
         vars(self).update(attributes)
 
@@ -123,12 +121,12 @@ class Queue(_Ends, _StdQueue[T]):
     _thread = _jointhread = _close = None
     _joincancelled = _ignore_epipe = False
     # Nothing waits to be sent, so the buffer is empty and its condition never notified.
-    _buffer = lazily(lambda self: deque())
+    _buffer: Any = lazily(lambda self: deque())
     _notempty = lazily(lambda self: threading.Condition(threading.Lock()))
 
     def __init__(self, maxsize: int = 0, *, ctx: Any = None) -> None:
         self._port = Port(_family.Ring(max(maxsize, 0)))
-        self._maxsize = maxsize if maxsize > 0 else SEM_VALUE_MAX
+        self._maxsize = maxsize if maxsize > 0 else _family.SEM_VALUE_MAX
         self._opid = os.getpid()
 
     @property
@@ -160,7 +158,8 @@ class Queue(_Ends, _StdQueue[T]):
         data = port.get(False)
         if data is None and (not block or (data := port.take(timeout)) is None):
             raise Empty
-        return port.unpack(data)
+        item: T = port.unpack(data)
+        return item
 
     def put_many(self, items: Iterable[T]) -> None:
         """Append all items in order, waiting for room."""
@@ -207,13 +206,14 @@ class Queue(_Ends, _StdQueue[T]):
 
     def _is_told(self, error: Exception, obj: T) -> bool:
         """Was the hook of a subclass told that `obj` cannot be sent?"""
-        hook = self._on_queue_feeder_error
-        if hook is _std.Queue._on_queue_feeder_error:
+        name = "_on_queue_feeder_error"
+        hook = getattr(self, name)
+        if hook is getattr(_std.Queue, name):
             return False
         hook(error.__cause__ if isinstance(error, TransferError) and error.__cause__ else error, obj)
         return True
 
-    __class_getitem__ = classmethod(types.GenericAlias)
+    __class_getitem__: Any = classmethod(types.GenericAlias)
 
 
 class JoinableQueue(Queue[T], _StdJoinableQueue[T]):
@@ -224,7 +224,7 @@ class JoinableQueue(Queue[T], _StdJoinableQueue[T]):
         return Gauge(self._port.ring.unfinished)
 
     def task_done(self) -> None:
-        """An item that was taken has been dealt with; ValueError when called more often than items were put."""
+        """An item that was taken is dealt with; ValueError when called more often than ``put``."""
         self._port.ring.task_done()
 
     def join(self) -> None:
@@ -254,7 +254,8 @@ class SimpleQueue(_Ends, _StdSimpleQueue[T]):
         """Take the oldest item, waiting for one."""
         port = self._port
         data = port.get(False)
-        return port.unpack(port.take() if data is None else data)
+        item: T = port.unpack(port.take() if data is None else data)
+        return item
 
     def empty(self) -> bool:
         """Does no item wait?"""
@@ -264,7 +265,7 @@ class SimpleQueue(_Ends, _StdSimpleQueue[T]):
         """Use this queue no more in this process; what was put stays for the others."""
         self._port.close(OSError, HANDLE_CLOSED)
 
-    __class_getitem__ = classmethod(types.GenericAlias)
+    __class_getitem__: Any = classmethod(types.GenericAlias)
 
 
 mirror(__name__, _std)

@@ -11,12 +11,14 @@ import weakref
 from multiprocessing import sharedctypes as _std
 from multiprocessing.context import assert_spawning
 from multiprocessing.reduction import ForkingPickler
-from multiprocessing.sharedctypes import make_property, typecode_to_type
 from typing import Any
 
 from ._alias import mirror
 from .heap import BufferWrapper
 from .synchronize import RLock
+
+_private: Any = _std
+"""The stdlib's module with the names that its stubs leave out."""
 
 __all__ = ["Array", "RawArray", "RawValue", "Value", "copy", "synchronized"]
 
@@ -76,13 +78,13 @@ def synchronized(obj: Any, lock: Any = None, ctx: Any = None) -> Any:
 
 
 def _type_of(typecode_or_type: Any) -> Any:
-    found = typecode_to_type.get(typecode_or_type, typecode_or_type)
+    found = _private.typecode_to_type.get(typecode_or_type, typecode_or_type)
     try:
         ctypes.sizeof(found)
     except TypeError:
         found = None
     if not isinstance(found, type):  # an instance has a size too
-        letters = " ".join(typecode_to_type)
+        letters = " ".join(_private.typecode_to_type)
         raise TypeError(f"{typecode_or_type!r} is neither a ctypes type nor one of the type codes {letters}")
     return found
 
@@ -109,10 +111,11 @@ def reduce_ctype(obj: Any) -> tuple[Any, ...]:
     rebuild: Any = rebuild_ctype
     if not isinstance(obj._wrapper, BufferWrapper):
         assert_spawning(obj)
-        rebuild = _std.rebuild_ctype
+        rebuild = _private.rebuild_ctype
+    wrapper = obj._wrapper
     if isinstance(obj, ctypes.Array):
-        return rebuild, (obj._type_, obj._wrapper, obj._length_)
-    return rebuild, (type(obj), obj._wrapper, None)
+        return rebuild, (obj._type_, wrapper, obj._length_)
+    return rebuild, (type(obj), wrapper, None)
 
 
 def rebuild_ctype(type_: Any, wrapper: BufferWrapper, length: int | None) -> Any:
@@ -131,17 +134,17 @@ def _register_for_both() -> None:
     Reducers are found by type alone, and c_int is c_int in either package: whoever registered
     last would pickle the other's objects, and the stdlib refuses unless a child is being started.
     """
-    theirs = _std.reduce_ctype
-    for type_, reducer in list(ForkingPickler._extra_reducers.items()):
+    theirs = _private.reduce_ctype
+    for type_, reducer in list(vars(ForkingPickler)["_extra_reducers"].items()):
         if reducer is theirs:
             ForkingPickler.register(type_, reduce_ctype)
-    _std.reduce_ctype = reduce_ctype
+    _private.reduce_ctype = reduce_ctype
 
 
 # ---- wrappers -------------------------------------------------------------------------------
 
 
-class SynchronizedBase(_std.SynchronizedBase):
+class SynchronizedBase(_std.SynchronizedBase):  # type: ignore[type-arg]  # not to be subscripted when run
     """A ctypes object and the lock that guards it; the with statement holds the lock."""
 
     def __init__(self, obj: Any, lock: Any = None, ctx: Any = None) -> None:
@@ -152,14 +155,14 @@ class SynchronizedBase(_std.SynchronizedBase):
         extra = {name: value for name, value in vars(self).items() if name not in own}
         # A structure's wrapper class was made for it and cannot be found by name.
         kind = None if type(self) in class_cache.values() else type(self)
-        return _rewrap, (kind, self._obj, self._lock), extra or None
+        return _rewrap, (kind, self.get_obj(), self.get_lock()), extra or None
 
 
-class Synchronized(SynchronizedBase, _std.Synchronized):
+class Synchronized(SynchronizedBase, _std.Synchronized):  # type: ignore[type-arg]
     """A wrapper with a ``value``."""
 
 
-class SynchronizedArray(SynchronizedBase, _std.SynchronizedArray):
+class SynchronizedArray(SynchronizedBase, _std.SynchronizedArray):  # type: ignore[type-arg]
     """A wrapper with items."""
 
 
@@ -177,7 +180,7 @@ def _wrapper_of(obj: Any) -> type[SynchronizedBase]:
         return SynchronizedString if obj._type_ is ctypes.c_char else SynchronizedArray
     made = class_cache.get(type(obj))
     if made is None:
-        properties = {field[0]: make_property(field[0]) for field in obj._fields_}
+        properties = {field[0]: _private.make_property(field[0]) for field in obj._fields_}
         made = type("Synchronized" + type(obj).__name__, (SynchronizedBase,), properties)
         class_cache[type(obj)] = made
     return made

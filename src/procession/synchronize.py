@@ -20,19 +20,17 @@ from typing import Any, Self
 
 from . import _family
 from ._alias import mirror
+from ._family import RECURSIVE_MUTEX, SEM_VALUE_MAX, SEMAPHORE
 from .errors import OwnerDiedError
 from .heap import BufferWrapper, Keeping
 
 __all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore"]
 
-RECURSIVE_MUTEX, SEMAPHORE = 0, 1
-SEM_VALUE_MAX: int = _std.SEM_VALUE_MAX
-
 
 # ---- locks and semaphores -------------------------------------------------------------------
 
 
-class SemLock(Keeping, _family.SemLock, _std.SemLock):  # type: ignore[misc]  # native methods first
+class SemLock(Keeping, _family.SemLock, _std.SemLock):
     """What locks and semaphores have in common.  `ctx` is accepted for the stdlib's sake.
 
     Subclasses may take any arguments in ``__init__``; ``__new__`` decides what is made.
@@ -62,6 +60,7 @@ class Lock(SemLock, _std.Lock):
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """A free lock; the arguments are ``__init__``'s."""
         return _family.SemLock.__new__(cls, SEMAPHORE, 1, 1, owned=True)
 
     def __init__(self, *, ctx: Any = None) -> None:
@@ -75,6 +74,7 @@ class RLock(SemLock, _std.RLock):
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """A free lock; the arguments are ``__init__``'s."""
         return _family.SemLock.__new__(cls, RECURSIVE_MUTEX, 1, 1)
 
     def __init__(self, *, ctx: Any = None) -> None:
@@ -88,6 +88,7 @@ class Semaphore(SemLock, _std.Semaphore):
     """
 
     def __new__(cls, value: int = 1, *args: Any, **kwargs: Any) -> Self:
+        """A semaphore with this value; further arguments are ``__init__``'s."""
         return _family.SemLock.__new__(cls, SEMAPHORE, value, SEM_VALUE_MAX)
 
     def __init__(self, value: int = 1, *, ctx: Any = None) -> None:
@@ -102,13 +103,15 @@ class BoundedSemaphore(Semaphore, _std.BoundedSemaphore):
     """A semaphore whose ``release`` raises ValueError where it would pass the first value."""
 
     def __new__(cls, value: int = 1, *args: Any, **kwargs: Any) -> Self:
+        """A semaphore that begins at its most; further arguments are ``__init__``'s."""
         return _family.SemLock.__new__(cls, SEMAPHORE, value, value)
 
 
-class Event(Keeping, _family.EventWord, _std.Event):  # type: ignore[misc]  # native methods first
+class Event(Keeping, _family.EventWord, _std.Event):
     """A flag to wait for; ``set`` followed at once by ``clear`` still wakes all who waited."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """A flag that is not set; the arguments are ``__init__``'s."""
         return _family.EventWord.__new__(cls)
 
     def __init__(self, *, ctx: Any = None) -> None:
@@ -156,8 +159,8 @@ class Condition(_std.Condition):
         self._make_methods()
 
     def _make_methods(self) -> None:
-        self.acquire = self._lock.acquire
-        self.release = self._lock.release
+        self.acquire = self._lock.acquire  # type: ignore[method-assign]
+        self.release = self._lock.release  # type: ignore[method-assign]
 
     @property
     def _sleeping_count(self) -> Gauge:
@@ -266,7 +269,8 @@ class Barrier(_std.Barrier):
     ) -> None:
         if parties < 1:
             raise ValueError(f"a Barrier needs at least 1 party, not {parties}")
-        self.__setstate__((parties, action, timeout, Condition(ctx=ctx), BufferWrapper(8 * (SEATS + parties)), {}))
+        wrapper = BufferWrapper(8 * (SEATS + parties))
+        self.__setstate__((parties, action, timeout, Condition(ctx=ctx), wrapper, {}))
 
     def __getstate__(self) -> tuple[Any, ...]:
         own = {"_parties", "_action", "_timeout", "_cond", "_wrapper", "_array"}
@@ -298,7 +302,7 @@ class Barrier(_std.Barrier):
         limit = self._timeout if timeout is None else timeout
         with self._held():
             self._await_filling()
-            index = self._array.tolist().index(0, SEATS) - SEATS
+            index: int = self._array.tolist().index(0, SEATS) - SEATS
             self._array[SEATS + index] = _me()
             try:
                 if self._count == self._parties:

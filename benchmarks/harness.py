@@ -25,7 +25,7 @@ class Case:
     """The contender that nobody can beat: the same work with the part in question left out."""
     higher_is_better: bool = False
     target: float | None = None
-    """What procession must reach."""
+    """What the first contender must reach."""
 
     def met(self, value: float) -> bool:
         """Does `value` reach the target?"""
@@ -71,7 +71,7 @@ def report(case: Case, results: list[Measured]) -> Iterator[str]:
 
 
 def _verdict(case: Case, result: Measured) -> str:
-    if case.target is None or not result.contender.startswith("procession"):
+    if case.target is None or result.contender != next(iter(case.contenders)):
         return ""
     word = "at least" if case.higher_is_better else "under"
     return f"{'met' if case.met(result.median) else 'MISSED'}: {word} {number(case.target)}"

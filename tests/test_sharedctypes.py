@@ -242,6 +242,7 @@ def read_both(ours: Any, theirs: Any, answers: Any) -> None:
     answers.put((ours.value, theirs.value))
 
 
+@pytest.mark.leaks("the stdlib keeps its arenas and its own fork server")
 @pytest.mark.parametrize("ours_first", [True, False])
 def test_either_registration_serves_both(ours_first: bool) -> None:
     makers = [lambda: RawValue("h", 5), lambda: std.RawValue("h", 5)]

@@ -116,9 +116,10 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session", autouse=True)
 def _standing_helpers() -> None:
     """Start what stays by design, once, so that no test is charged with it."""
-    from multiprocessing import resource_tracker
+    from multiprocessing import forkserver, resource_tracker
 
     resource_tracker.ensure_running()
+    forkserver.ensure_running()
     import procession
 
     if not hasattr(procession, "get_context"):

@@ -18,6 +18,9 @@ HELPERS = (
 SPARES = 2
 """Children that procession's fork server may keep in advance."""
 
+ARENA = "/pym-"
+"""In the names of the files of the stdlib's heap, which keeps what it once had."""
+
 GRACE = 5.0
 """Seconds in which a process may still end and a descriptor still be closed."""
 
@@ -93,7 +96,9 @@ def _descriptors() -> set[tuple[int, str]]:
     found = set()
     for name in os.listdir("/proc/self/fd"):
         try:
-            found.add((int(name), os.readlink(f"/proc/self/fd/{name}")))
+            target = os.readlink(f"/proc/self/fd/{name}")
         except OSError:
             continue  # the one that listed the directory
+        if ARENA not in target:
+            found.add((int(name), target))
     return found

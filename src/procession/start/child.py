@@ -7,7 +7,6 @@ server's children.
 import atexit
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from multiprocessing import process as _std
 from multiprocessing import util as _util
@@ -37,6 +36,8 @@ def run(fd: int, life: int, reporter: Reporter, prepare: Callable[[], object]) -
 
 
 def _failed(reporter: Reporter) -> int:
+    import traceback
+
     text = traceback.format_exc()
     if not reporter.spoken:
         print(f"Process {_std.current_process().name} failed before it ran its target:", file=sys.stderr)

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from multiprocessing import resource_tracker as _resource_tracker
 from multiprocessing import spawn as _spawn
 from multiprocessing import util as _util
-from pathlib import Path
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The folder to import this package from."""
 
 
@@ -37,7 +36,7 @@ def run(words: list[str], fds: Iterable[int]) -> int:
     executable = _interpreter()
     # One that cannot be executed would otherwise be a child that dies without a word.
     if not os.access(executable, os.X_OK):
-        reason = errno.EACCES if Path(executable).exists() else errno.ENOENT
+        reason = errno.EACCES if os.path.exists(executable) else errno.ENOENT
         raise OSError(reason, f"{os.strerror(reason)} (see set_executable)", executable)
     return _util.spawnv_passfds(os.fsencode(executable), words, sorted(set(fds)))
 
@@ -67,6 +66,6 @@ def _interpreter() -> str:
 
 def _path() -> str:
     """What makes this package importable where it was found by a change of sys.path."""
-    if _ROOT.name in {"site-packages", "dist-packages"}:
+    if os.path.basename(_ROOT) in {"site-packages", "dist-packages"}:
         return ""
-    return f"import sys; sys.path.append({str(_ROOT)!r}); "
+    return f"import sys; sys.path.append({_ROOT!r}); "

@@ -1,12 +1,11 @@
 """What a spawned child gets to read: an unnamed file, so that nobody ever waits to write it.
 
 A pipe holds 64 KiB; a parent that writes more hangs on a child that has stopped or failed early.
-The file holds: the length of the surroundings, the surroundings (see there), the preparation data
-and the process object, each a pickle.
+The file holds what the stdlib's `_main` reads, the preparation data and the process object, each
+a pickle; for a child of the fork server the surroundings stand before them.
 """
 
 import os
-import struct
 from collections.abc import Sequence
 from multiprocessing import context as _context
 from multiprocessing import process as _process
@@ -15,11 +14,11 @@ from typing import Any
 from .. import _main, reduction
 from . import private
 
-_LENGTH = struct.Struct("=Q")
 
-
-def pack(popen: Any, process_obj: _process.BaseProcess, surroundings: bytes = b"") -> int:
+def pack(popen: Any, process_obj: _process.BaseProcess, first: bytes = b"") -> int:
     """A descriptor of the parcel for the child of `popen`, to be closed by private.close.
+
+    `first` goes before all else in it.
 
     Raises TransferError where a part of the process object cannot travel.
     """
@@ -30,7 +29,7 @@ def pack(popen: Any, process_obj: _process.BaseProcess, surroundings: bytes = b"
         contents = reduction.dumps(process_obj)
     finally:
         _context.set_spawning_popen(None)
-    return filed([_LENGTH.pack(len(surroundings)), surroundings, preparation, contents])
+    return filed([first, preparation, contents])
 
 
 def preparation_data(name: str) -> dict[str, Any]:
@@ -68,9 +67,3 @@ def filed(parts: Sequence[bytes]) -> int:
         private.close(fd)
         raise
     return fd
-
-
-def surroundings_of(fd: int) -> bytes:
-    """In the child: the first part; after this `fd` stands before the pickles."""
-    (length,) = _LENGTH.unpack(os.read(fd, _LENGTH.size))
-    return os.read(fd, length)

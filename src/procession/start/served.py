@@ -5,15 +5,15 @@ import signal
 from multiprocessing import resource_tracker
 from typing import NoReturn
 
-from . import child, lifeline, parcel, pidfd, private, surroundings, wire
+from . import child, lifeline, pidfd, private, surroundings, wire
 from .reports import Reporter
 from .wire import Message
 
 
-def wait_for_request(fd: int, life: int, report: int) -> NoReturn:
+def wait_for_request(fd: int, owner: int, life: int, report: int) -> NoReturn:
     """Live the life of a child; `fd` is its end of a connection with the server.
 
-    `life` and `report` are pipes of the process that the child is for.
+    `owner`: the connection with the process that the child is for.  `life`, `report`: its pipes.
     """
     code = 1
     try:
@@ -23,10 +23,22 @@ def wait_for_request(fd: int, life: int, report: int) -> NoReturn:
         private.keep(life)
         request = wire.receive(fd)
         os.close(fd)
-        if request is not None:
+        if request is not None and _said(owner, request):
             code = _serve(request, life, report)
     finally:
         child.end(code)
+
+
+def _said(owner: int, request: Message) -> bool:
+    """Tell the owner that this is the process he asked for; false if he has gone."""
+    told = [os.pidfd_open(os.getpid())] if pidfd.available() else []
+    try:
+        wire.send(owner, Message(wire.STARTED, request.serial, os.getpid(), told))
+    except OSError:
+        return False
+    finally:
+        wire.close_all([owner, *told])
+    return True
 
 
 def _serve(request: Message, life: int, report: int) -> int:
@@ -37,7 +49,7 @@ def _serve(request: Message, life: int, report: int) -> int:
         private.keep(others.pop(0))
 
     def prepare() -> None:
-        surroundings.unpack(parcel.surroundings_of(contents))
+        surroundings.take(contents)
         surroundings.take_streams([out, err])
         resource_tracker._resource_tracker._fd = tracker  # type: ignore[attr-defined]
         child.inherited_fds = others

@@ -2,9 +2,6 @@
 
 Each process that starts children by this method has one of its own, found in `serverlink`.  A few
 children are forked in advance: they wait for a request, so that a start costs no fork.
-
-A request is answered before it is handed on to a child.  So whoever asked and got no answer, as
-the server was killed, may ask another server without a process being run twice.
 """
 
 import importlib
@@ -12,7 +9,7 @@ import os
 import pickle
 import signal
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from multiprocessing import process as _std
@@ -48,7 +45,7 @@ def serve(*, requests: int, heap: int, life: int, report: int, contents: int) ->
         _preload(*pickle.load(file))
     _util._close_stdin()  # type: ignore[attr-defined]
     _util._flush_std_streams()  # type: ignore[attr-defined]
-    _Server(private.keep(requests), life, report).run()
+    _Server(requests, life, report).run()
 
 
 def _preload(modules: list[str], preparation: dict[str, object]) -> None:
@@ -79,7 +76,7 @@ class _Spare(NamedTuple):
 class _Server:
     def __init__(self, requests: int, life: int, report: int) -> None:
         self._requests = requests
-        self._ends_for_children = life, report
+        self._for_children = requests, life, report
         self._spares: deque[_Spare] = deque()
         self._wanted = SPARE
         self._serials: dict[int, int] = {}
@@ -110,27 +107,27 @@ class _Server:
             _family.leave()
             os._exit(0)
         try:
-            spare = self._spares.popleft() if self._spares else self._fork()
+            while not self._hand_over(request, self._spares.popleft() if self._spares else self._fork()):
+                pass  # it was killed while it waited
         except OSError as error:
-            self._answer(wire.REFUSED, request.serial, error.errno or 0)
-        else:
-            self._hand_over(request, spare)
+            self._tell(wire.REFUSED, request.serial, error.errno or 0)
         wire.close_all(request.fds)
         self._wanted = SPARE
 
-    def _hand_over(self, request: Message, spare: _Spare) -> None:
-        told = [os.pidfd_open(spare.pid)] if pidfd.available() else []
-        self._serials[spare.pid] = request.serial
-        self._answer(wire.STARTED, request.serial, spare.pid, told)
-        wire.close_all(told)
-        with suppress(OSError):  # killed while it waited; its end will be told
+    def _hand_over(self, request: Message, spare: _Spare) -> bool:
+        try:
             wire.send(spare.fd, request)
-        private.close(spare.fd)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        finally:
+            private.close(spare.fd)
+        self._serials[spare.pid] = request.serial
+        return True
 
-    def _answer(self, kind: int, serial: int, value: int, fds: Sequence[int] = ()) -> None:
+    def _tell(self, kind: int, serial: int, value: int) -> None:
         # May block on an owner that does not listen: he does as soon as he wants anything of us.
         with suppress(OSError):  # gone; the next line that reads notices
-            wire.send(self._requests, Message(kind, serial, value, fds))
+            wire.send(self._requests, Message(kind, serial, value))
 
     def _fork(self) -> _Spare:
         ours, theirs = wire.pair()
@@ -138,7 +135,7 @@ class _Server:
         try:
             pid = os.fork()
             if pid == 0:
-                wait_for_request(theirs, *self._ends_for_children)
+                wait_for_request(theirs, *self._for_children)
         except OSError:
             private.close(ours)
             raise
@@ -160,7 +157,7 @@ class _Server:
     def _bury(self, pid: int, code: int) -> None:
         serial = self._serials.pop(pid, None)
         if serial is not None:
-            self._answer(wire.ENDED, serial, code)
+            self._tell(wire.ENDED, serial, code)
         for spare in [spare for spare in self._spares if spare.pid == pid]:
             self._spares.remove(spare)
             private.close(spare.fd)

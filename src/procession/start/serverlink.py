@@ -6,6 +6,7 @@ import pickle
 import signal
 import threading
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import forkserver as _std
@@ -17,12 +18,14 @@ from .wire import Message
 
 _MOMENT = 5.0
 """Seconds for the word of a server that is alive; a fork may keep it busy."""
+_ATTEMPTS = 3
+"""Starts tried before it is given up: a server may have been killed long ago, and a child just now."""
 _PRELOADED = {"sys_path", "sys_argv", "orig_dir", "init_main_from_name", "init_main_from_path"}
 """The parts of the preparation data that importing depends on."""
 
 
-class ServerGoneError(ProcessError):
-    """The fork server ended before it answered; no process was started."""
+class NotStartedError(ProcessError):
+    """The fork server or the child ended before the child had what it was to do."""
 
 
 class Server:
@@ -30,7 +33,7 @@ class Server:
 
     def __init__(self) -> None:
         self._gone = False
-        self._told: dict[tuple[bool, int], Message] = {}
+        self._told: defaultdict[int, deque[Message]] = defaultdict(deque)
         # Reentrant: a finalizer that looks at processes may run at any moment.
         self._lock = threading.RLock()
         requests, theirs = wire.pair()
@@ -46,15 +49,18 @@ class Server:
     def ask(self, request: Message, sent: Callable[[], None]) -> Message:
         """Have a child started; `sent` is called before the answer, with a descriptor, comes.
 
-        Raises OSError if the server may not fork, ServerGoneError if it has ended.
+        Raises OSError if the server may not fork, NotStartedError if it or the child has ended.
         """
         with self._lock:
-            with suppress(BrokenPipeError, ConnectionResetError):
-                wire.send(self._requests, request)
+            if not self._gone:
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    wire.send(self._requests, request)
             sent()
             answer = self._hear(request.serial, None)
         if answer is None:
-            raise ServerGoneError(f"the fork server (pid {self.pid}) ended; its standard error may say why")
+            raise NotStartedError(f"the fork server (pid {self.pid}) ended; its standard error may say why")
+        if answer.kind == wire.ENDED:
+            raise NotStartedError(f"the child ended with exit code {answer.value} before it was anything")
         if answer.kind == wire.REFUSED:
             raise OSError(
                 answer.value, f"{os.strerror(answer.value)}: the fork server could not start a child"
@@ -67,7 +73,7 @@ class Server:
     def exit_code(self, serial: int) -> int | None:
         """Of a child that has ended; None if the server is gone, or too busy to say."""
         with self._lock:
-            told = self._hear(serial, _MOMENT, ended=True)
+            told = self._hear(serial, _MOMENT)
         return None if told is None else told.value
 
     @property
@@ -77,26 +83,33 @@ class Server:
 
     def stop(self) -> None:
         """End the server; its running children live on."""
-        private.close(self._requests)
-        self._gone = True
+        with self._lock:
+            private.close(self._requests)
+            self._gone = True
         with suppress(ChildProcessError):
             pidfd.persistently(lambda: os.waitpid(self.pid, os.WNOHANG)[0] or None)
 
-    def _hear(self, serial: int, timeout: float | None, *, ended: bool = False) -> Message | None:
+    def _hear(self, serial: int, timeout: float | None) -> Message | None:
+        """The next message about the child; None if the server is gone or the time is over."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while (ended, serial) not in self._told and not self._gone:
+        while not self._told.get(serial) and not self._gone:
             left = None if deadline is None else deadline - time.monotonic()
             if not pidfd.readable([self._requests], left):
                 break
             with suppress(BlockingIOError):  # heard in a finalizer, within the line above
                 self._note(wire.receive(self._requests, block=False))
-        return self._told.pop((ended, serial), None)
+        if not self._told.get(serial):
+            return None
+        message = self._told[serial].popleft()
+        if message.kind != wire.STARTED:
+            del self._told[serial]  # it was the last
+        return message
 
     def _note(self, message: Message | None) -> None:
         if message is None:
             self._gone = True
         else:
-            self._told[message.kind == wire.ENDED, message.serial] = message
+            self._told[message.serial].append(message)
 
 
 def _run(requests: int) -> int:
@@ -134,15 +147,16 @@ def start(request: Message, sent: Callable[[], None]) -> tuple[Server, Message]:
             f"{len(request.fds)} descriptors are to go to the new process, at most {wire.MOST_FDS} can:"
             " send some through a connection once it runs"
         )
-    while True:
-        old = _server
+    for attempt in range(_ATTEMPTS):
         server = ensure_running()
         try:
             return server, server.ask(request, sent)
-        except ServerGoneError:
-            _dismiss(server)
-            if server is not old:
+        except NotStartedError:
+            if server.gone:
+                _dismiss(server)
+            if attempt == _ATTEMPTS - 1:
                 raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def ensure_running() -> Server:

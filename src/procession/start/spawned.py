@@ -6,7 +6,7 @@ from multiprocessing import resource_tracker
 from typing import NoReturn
 
 from .. import _family, process
-from . import child, lifeline, parcel, private
+from . import child, lifeline, private
 from .reports import Reporter
 
 
@@ -39,7 +39,6 @@ def main(
     def prepare() -> None:
         _family.attach(heap)
         os.close(heap)
-        parcel.surroundings_of(contents)  # a new interpreter has those of its parent
 
     code = child.run(contents, life, Reporter(report, serial), prepare)
     child.finish()

@@ -7,9 +7,11 @@ of that day.  (Working directory and sys.path are among the stdlib's preparation
 import os
 import pickle
 import signal
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+_LENGTH = struct.Struct("=Q")
 STREAMS = (1, 2)
 """Standard output and error; the input of a child is the null device, under every start method."""
 
@@ -18,12 +20,14 @@ def packed() -> bytes:
     """This process's environment, and what this thread and process do about signals."""
     blocked = [int(sig) for sig in signal.pthread_sigmask(signal.SIG_BLOCK, ())]
     ignored = [int(sig) for sig in signal.valid_signals() if signal.getsignal(sig) is signal.SIG_IGN]
-    return pickle.dumps((dict(os.environb), blocked, ignored))
+    data = pickle.dumps((dict(os.environb), blocked, ignored))
+    return _LENGTH.pack(len(data)) + data
 
 
-def unpack(data: bytes) -> None:
-    """In the child: make them its own."""
-    environment, blocked, ignored = pickle.loads(data)
+def take(fd: int) -> None:
+    """In the child: read them from `fd`, not a byte more, and make them its own."""
+    (length,) = _LENGTH.unpack(os.read(fd, _LENGTH.size))
+    environment, blocked, ignored = pickle.loads(os.read(fd, length))
     for name in os.environb.keys() - environment.keys():
         del os.environb[name]
     os.environb.update(environment)

@@ -270,6 +270,20 @@ def put_quietly(made: Any) -> bool:
     return True
 
 
+def test_a_forked_child_closes_what_a_thread_of_its_parent_waits_for() -> None:
+    made: Any = Queue()
+    thread = in_thread(made.get)
+    eventually(lambda: made._port.waiting)
+    pid = os.fork()
+    if pid == 0:
+        made.close()
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    made.put(1)
+    thread.join(LONG)
+    assert not thread.is_alive()
+
+
 # ---- between processes -----------------------------------------------------------------------
 
 
@@ -406,6 +420,57 @@ def test_all_private_parts_can_be_made_before_it_is_pickled() -> None:
     assert before["_reader"].recv() == 1
     with again._rlock:
         assert before["_rlock"].locked()
+
+
+class Restored(SimpleQueue):  # type: ignore[type-arg]
+    """As libraries write it that know what the stdlib's queues consist of."""
+
+    def __init__(self, note: str) -> None:
+        super().__init__()
+        self.note = note
+
+    def __getstate__(self) -> Any:
+        return (self._reader, self._writer, self._rlock, self._wlock, self.note)
+
+    def __setstate__(self, state: Any) -> None:
+        (self._reader, self._writer, self._rlock, self._wlock, self.note) = state
+
+    def put(self, obj: Any) -> None:
+        with self._wlock:
+            self._writer.send_bytes(pickle.dumps((self.note, obj)))
+
+
+def test_a_subclass_may_restore_its_ends_by_hand(ctx: Any) -> None:
+    made = Restored("x")
+    process = start(ctx, send_all, made, [1, 2])
+    assert [made.get(), made.get()] == [("x", 1), ("x", 2)]
+    end(process)
+
+
+class Fed(Queue):  # type: ignore[type-arg]
+    """With a feeder thread of its own, which the stdlib's queue has to start."""
+
+    def __init__(self, maxsize: int, *, ctx: Any) -> None:
+        super().__init__(maxsize, ctx=ctx)
+
+    def _start_thread(self) -> None:
+        super()._start_thread()
+        self._thread.name = "mine"
+
+
+def test_a_subclass_with_its_own_feeder_gets_the_stdlibs_queue(ctx: Any) -> None:
+    made = Fed(3, ctx=ctx)
+    assert isinstance(made, std.Queue)
+    assert not isinstance(made, Queue)
+    process = start(ctx, send_all, made, [1, 2])
+    assert [made.get(), made.get()] == [1, 2]
+    end(process)
+    made.put(3)
+    assert made._thread.name == "mine"
+    assert made.get() == 3
+    made.close()
+    made.join_thread()
+    made._reader.close()
 
 
 def take_forever(made: Any, ready: Any) -> None:

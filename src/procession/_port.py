@@ -21,6 +21,9 @@ from .reduction import dumps, loads
 _ports: weakref.WeakSet[Port] = weakref.WeakSet()
 """Ports with something that a forked child must not inherit."""
 
+_making = threading.RLock()
+"""Held while a descriptor is made, which two threads may ask for at once."""
+
 
 class Port:
     """`put` and `get` are the ring's own methods until somebody asks for a descriptor or closes.
@@ -28,7 +31,7 @@ class Port:
     So the ordinary message pays neither for descriptors nor for a look whether the queue is closed.
     """
 
-    __slots__ = ("__weakref__", "_finalizer", "_readiness", "get", "put", "ring", "waiting")
+    __slots__ = ("__weakref__", "_finalizer", "_is_noted", "_readiness", "get", "put", "ring", "waiting")
 
     get: Callable[..., bytes | None]
     put: Callable[..., bool]
@@ -42,6 +45,7 @@ class Port:
         self.get = self.ring.get
         self._readiness: Readiness | None = None
         self._finalizer: Callable[[], object] | None = None
+        self._is_noted = False
         self.waiting: list[int] = []
         """Idents of this process's threads that sleep in `take`."""
 
@@ -59,14 +63,16 @@ class Port:
         """
         end = None if timeout is None else time.monotonic() + timeout
         left = timeout
-        self.waiting.append(threading.get_ident())
+        me = threading.get_ident()
+        self._note()
         try:
+            self.waiting.append(me)
             # Looked up anew each time: `close` replaces it, then wakes us.
             while (data := self.get(True, left)) is None:
                 if end is not None and (left := end - time.monotonic()) <= 0:
                     return None
         finally:
-            self.waiting.remove(threading.get_ident())
+            self.waiting.remove(me)
         return data
 
     def unpack(self, data: bytes) -> Any:
@@ -94,12 +100,13 @@ class Port:
 
     def descriptor(self) -> int:
         """An eventfd, readable exactly while a message waits; this process's own."""
-        if self._readiness is None:
-            self._readiness = Readiness(self.ring)
-            self._finalizer = weakref.finalize(self, self._readiness.close)
-            self.get, self.put = self._readiness.get, self._readiness.put
-            _ports.add(self)
-        return self._readiness.fileno()
+        with _making:
+            if self._readiness is None:
+                self._readiness = Readiness(self.ring)
+                self._finalizer = weakref.finalize(self, self._readiness.close)
+                self.get, self.put = self._readiness.get, self._readiness.put
+                self._note()
+            return self._readiness.fileno()
 
     def close(self, error: type[Exception], message: str) -> None:
         """From now on `put` and `get` raise, in threads that wait in `take` too."""
@@ -109,12 +116,12 @@ class Port:
     def close_put(self, error: type[Exception], message: str) -> None:
         """From now on `put` raises this error."""
         self.put = partial(_refuse, error, message)
-        _ports.add(self)
+        self._note()
 
     def close_get(self, error: type[Exception], message: str) -> None:
         """From now on `get` raises this error, and the descriptor is gone."""
         self.get = partial(_refuse, error, message)
-        _ports.add(self)
+        self._note()
         if self.waiting:
             self.ring.interrupt()
         while set(self.waiting) - {threading.get_ident()}:
@@ -122,6 +129,12 @@ class Port:
             self.ring.interrupt()
         if self._finalizer:
             self._finalizer()
+
+    def _note(self) -> None:
+        """From now on there is something here that concerns this process alone."""
+        if not self._is_noted:
+            _ports.add(self)
+            self._is_noted = True
 
     def after_fork(self) -> None:
         """A forked child has an end of its own: open, and without a descriptor."""
@@ -140,6 +153,8 @@ def _refuse(error: type[Exception], message: str, *_: object) -> NoReturn:
 
 
 def _after_fork() -> None:
+    global _making
+    _making = threading.RLock()
     for port in list(_ports):
         port.after_fork()
     _ports.clear()

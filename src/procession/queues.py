@@ -31,6 +31,9 @@ __all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
 
 T = TypeVar("T")
 
+FEEDER = frozenset({"_after_fork", "_feed", "_finalize_close", "_finalize_join", "_reset", "_start_thread"})
+"""What only the stdlib's queues call."""
+
 
 class _Plain:
     """Lets a class that cannot be subscripted be written with its type argument as a base."""
@@ -51,17 +54,25 @@ else:
     _StdSimpleQueue = _Plain(_std.SimpleQueue)
 
 
-class lazily(Generic[T]):
-    """An attribute made when it is first read, one for all threads."""
+class shown(Generic[T]):
+    """An attribute worked out when it is read, until somebody assigns to it."""
 
     def __init__(self, make: Callable[[Any], T]) -> None:
         self._make = make
+
+    def __get__(self, obj: Any, owner: type) -> T:
+        return self._make(obj)
+
+
+class lazily(shown[T]):
+    """An attribute made when it is first read, one for all threads."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
     def __get__(self, obj: Any, owner: type) -> T:
-        return self if obj is None else vars(obj).setdefault(self._name, self._make(obj))  # type: ignore[return-value]
+        made: T = vars(obj).setdefault(self._name, self._make(obj))
+        return made
 
 
 class _Ends:
@@ -72,24 +83,15 @@ class _Ends:
     first used, but only those who use them too are kept out: put and get need no lock.
     """
 
-    _port: Port
-
+    # A subclass may restore its ends by hand, from a state of its own.
+    _port: Port = lazily(lambda self: vars(self)["_reader"]._port)  # type: ignore[assignment]
     _reader = lazily(lambda self: Reader(self._port))
     _writer = lazily(lambda self: Writer(self._port))
     _rlock = lazily(lambda self: Lock())
     _wlock = lazily(lambda self: Lock())
-
-    @property
-    def _poll(self) -> Callable[..., bool]:
-        return self._reader.poll
-
-    @property
-    def _recv_bytes(self) -> Callable[..., bytes]:
-        return self._reader.recv_bytes
-
-    @property
-    def _send_bytes(self) -> Callable[..., None]:
-        return self._writer.send_bytes
+    _poll = shown(lambda self: self._reader.poll)
+    _recv_bytes = shown(lambda self: self._reader.recv_bytes)
+    _send_bytes = shown(lambda self: self._writer.send_bytes)
 
     # Of this process, and made anew where it is needed.
     _local = frozenset({"_port", "_buffer", "_notempty", "_joincancelled"})
@@ -123,20 +125,20 @@ class Queue(_Ends, _StdQueue[T]):
     # Nothing waits to be sent, so the buffer is empty and its condition never notified.
     _buffer: Any = lazily(lambda self: deque())
     _notempty = lazily(lambda self: threading.Condition(threading.Lock()))
+    _closed = shown(lambda self: is_closed(self._port.get))
+    # How much room there is; it can be read, not taken from.
+    _sem = shown(lambda self: Gauge(lambda: self._maxsize - self.qsize()))
 
     def __init__(self, maxsize: int = 0, *, ctx: Any = None) -> None:
         self._port = Port(_family.Ring(max(maxsize, 0)))
         self._maxsize = maxsize if maxsize > 0 else _family.SEM_VALUE_MAX
         self._opid = os.getpid()
 
-    @property
-    def _closed(self) -> bool:
-        return is_closed(self._port.get)
-
-    @property
-    def _sem(self) -> Gauge:
-        """How much room there is; it can be read, not taken from."""
-        return Gauge(lambda: self._maxsize - self.qsize())
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """A subclass that has its own feeder thread gets the stdlib's queue, which has one."""
+        super().__init_subclass__(**kwargs)
+        if not FEEDER.isdisjoint(vars(cls)):
+            cls.__bases__ = tuple(_std.Queue if base is Queue else base for base in cls.__bases__)
 
     def put(self, obj: T, block: bool = True, timeout: float | None = None) -> None:
         """Append `obj`, waiting for room; it is in shared memory when this returns."""
@@ -219,9 +221,7 @@ class Queue(_Ends, _StdQueue[T]):
 class JoinableQueue(Queue[T], _StdJoinableQueue[T]):
     """A queue that counts what was put, and waits in ``join`` until all of it was dealt with."""
 
-    @property
-    def _unfinished_tasks(self) -> Gauge:
-        return Gauge(self._port.ring.unfinished)
+    _unfinished_tasks = shown(lambda self: Gauge(self._port.ring.unfinished))
 
     def task_done(self) -> None:
         """An item that was taken is dealt with; ValueError when called more often than ``put``."""

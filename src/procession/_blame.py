@@ -11,12 +11,12 @@ import functools
 import itertools
 import time
 import types
-from collections import deque
 from collections.abc import Iterable, Iterator
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from . import _rebuild
+from ._duplicates import close_duplicates, give_back
 from ._pickling import Pickler, Reduced, Table
 
 SECONDS = 1.0
@@ -33,11 +33,12 @@ def find_culprit(value: object, table: Table) -> str:
     try:
         tracer.dump(value)
     except Exception:  # noqa: BLE001 - whatever it is, it was raised before
-        paths = _paths(value, tracer, {id(thing) for thing in tracer.seen})
-        # What its __reduce__ made on the way is found nowhere; then its maker is blamed.
-        for thing in reversed(tracer.seen):
-            if id(thing) in paths:
-                return paths[id(thing)]
+        if tracer.seen:
+            paths = _paths(value, tracer)
+            # What its __reduce__ made on the way is found nowhere; then its maker is blamed.
+            return next((paths[id(thing)] for thing in reversed(tracer.seen) if id(thing) in paths), "")
+    finally:
+        give_back(tracer)
     return ""
 
 
@@ -64,20 +65,20 @@ class _Tracer(Pickler):
         return obj.__reduce_ex__(5) if reducer is None else reducer(obj)
 
 
-def _paths(value: object, tracer: _Tracer, wanted: set[int]) -> dict[int, str]:
-    """The shortest path to each thing whose id is wanted, as far as found in time."""
+def _paths(value: object, tracer: _Tracer) -> dict[int, str]:
+    """The shortest path to each part, by its id, until the last that was seen is found."""
     deadline = time.monotonic() + SECONDS
+    wanted = id(tracer.seen[-1])
     paths = {id(value): ""}
-    queue = deque([value])
-    alive = []  # parts made on the way, whose ids must not be used again
-    while queue and wanted and time.monotonic() < deadline:
-        thing = queue.popleft()
-        wanted.discard(id(thing))
+    found = [value]  # kept: the id of a part that was made on the way must not be used again
+    for thing in found:
+        if wanted in paths or time.monotonic() > deadline:
+            break
         for step, part in _parts(thing, tracer):
-            if id(part) not in paths:
+            if type(part) not in _ATOMS and id(part) not in paths:
                 paths[id(part)] = paths[id(thing)] + step
-                queue.append(part)
-                alive.append(part)
+                found.append(part)
+    close_duplicates(found)
     return paths
 
 

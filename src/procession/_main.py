@@ -11,16 +11,14 @@ Start methods ask `importable_main`, picklers ask `travels_by_name`.
 
 from __future__ import annotations
 
-import ast
-import functools
-import os
 import sys
 import types
-import warnings
 import weakref
-from collections.abc import Iterator
-from multiprocessing import process as _process
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._source import Place, Source
 
 MAIN_NAMES = frozenset({"__main__", "__mp_main__"})
 
@@ -57,122 +55,15 @@ def travels_by_name(obj: Any) -> bool:
 # ---- the main module and its source --------------------------------------------------------
 
 
-class Place(NamedTuple):
-    """Where a name is bound: by ``def`` or ``class`` from line `first` to `last`, else 0 and 0."""
-
-    first: int
-    last: int
-    decorated: bool
-
-
-class Source(NamedTuple):
-    """What the text of a main module says."""
-
-    path: str
-    guarded: bool
-    bound: dict[str, list[Place]]
-
-
 def _source() -> Source | None:
     main = sys.modules.get("__main__")
     file = getattr(main, "__file__", None)
     spec = getattr(main, "__spec__", None)
     if not isinstance(file, str):
         return None
-    return _read(file, getattr(spec, "name", None), getattr(spec, "loader", None))
+    from ._source import read
 
-
-@functools.lru_cache(maxsize=8)
-def _read(file: str, name: str | None, loader: Any) -> Source | None:
-    """Parsed once: the answers must not change when somebody edits the file meanwhile."""
-    if _is_left_alone(name, file):
-        return None
-    path = _absolute(file)
-    text = _text(path, name, loader)
-    if text is None:
-        return None
-    reader = _Reader()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they were shown when the program was compiled
-            reader.read(ast.parse(text))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    return Source(path, reader.guarded, reader.bound)
-
-
-def _is_left_alone(name: str | None, file: str) -> bool:
-    if name is None:
-        return os.path.splitext(os.path.basename(file))[0] == "ipython"
-    return name == "__main__" or name.endswith(".__main__")
-
-
-def _absolute(path: str) -> str:
-    # The working directory may have changed since the interpreter found its main.
-    original = _process.ORIGINAL_DIR  # type: ignore[attr-defined]
-    return os.path.normpath(os.path.join(original or "", path))
-
-
-def _text(path: str, name: str | None, loader: Any) -> bytes | str | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        pass
-    try:
-        text = loader.get_source(name)  # a module run by -m from an archive
-    except (AttributeError, ImportError):
-        return None
-    return text if isinstance(text, str) else None
-
-
-class _Reader:
-    """Notes what is bound at the top level outside of tests of ``__name__``."""
-
-    def __init__(self) -> None:
-        self.guarded = False
-        self.bound: dict[str, list[Place]] = {}
-
-    def read(self, node: ast.AST) -> None:
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                self._define(node)
-            case ast.Name(id=name, ctx=ast.Store()):
-                self._bind(name, Place(0, 0, decorated=False))
-            case ast.alias():
-                self._bind(node.asname or node.name.partition(".")[0], Place(0, 0, decorated=False))
-            case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-                pass  # names in it are its own
-            case _ if any(_asks_name(test) for test in _tests(node)):
-                # Neither branch counts: here the one is run, in the child the other.
-                self.guarded = True
-            case _:
-                for child in ast.iter_child_nodes(node):
-                    self.read(child)
-
-    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
-        decorators = [decorator.lineno for decorator in node.decorator_list]
-        last = node.end_lineno or node.lineno
-        self._bind(node.name, Place(min([node.lineno, *decorators]), last, bool(decorators)))
-
-    def _bind(self, name: str, place: Place) -> None:
-        self.bound.setdefault(name, []).append(place)
-
-
-def _tests(node: ast.AST) -> list[ast.expr]:
-    """What decides whether parts of a statement are run."""
-    match node:
-        case ast.If(test=test) | ast.While(test=test) | ast.Match(subject=test):
-            return [test]
-        case ast.Expr(value=ast.BoolOp(values=[*tests, _])):  # __name__ == "__main__" and main()
-            return tests
-        case ast.Expr(value=ast.IfExp(test=test)):
-            return [test]
-    return []
-
-
-def _asks_name(expression: ast.expr) -> bool:
-    return any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(expression))
+    return read(file, getattr(spec, "name", None), getattr(spec, "loader", None))
 
 
 # ---- is it still what the source says? -----------------------------------------------------
@@ -199,7 +90,7 @@ def _is_as_written(name: str, source: Source) -> bool:
     return verdict
 
 
-def _matches(thing: Any, places: list[Place], path: str) -> bool:
+def _matches(thing: Any, places: Sequence[Place], path: str) -> bool:
     if isinstance(thing, type):
         return any(_class_fits(thing, place, path) for place in places)
     codes = [function.__code__ for function in _unwrapped(thing)]
@@ -229,7 +120,8 @@ def _class_fits(cls: type, place: Place, path: str) -> bool:
         return True
     if vars(cls).get("__firstlineno__", place.first) != place.first:  # since Python 3.13
         return False
-    return all(
+    # Before, one that has no method, and had none, cannot be told from another.
+    return place.methods <= vars(cls).keys() and all(
         place.first <= code.co_firstlineno <= place.last and _is_file(code, path)
         for code in _codes_of_body(cls)
     )
@@ -246,4 +138,6 @@ def _codes_of_body(cls: type) -> Iterator[types.CodeType]:
 
 
 def _is_file(code: types.CodeType, path: str) -> bool:
-    return code.co_filename == path or _absolute(code.co_filename) == path
+    from ._source import absolute
+
+    return code.co_filename == path or absolute(code.co_filename) == path

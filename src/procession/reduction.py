@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copyreg
 import pickle
-import sys
 import types
 from collections.abc import Callable
 from multiprocessing import reduction as _std
@@ -18,6 +17,7 @@ from multiprocessing.reduction import *  # noqa: F403
 from typing import Any, NamedTuple, NoReturn
 
 from . import _alias, _origin
+from ._duplicates import give_back
 from ._main import MAIN_NAMES, importable_main
 from .errors import TransferAttributeError, TransferError, TransferRecursionError, TransferTypeError
 
@@ -173,7 +173,7 @@ def _dumps(obj: object, carry: list[Any], label: str) -> bytes:
         _fail(obj, error, desk.table, label)
     finally:
         if not done:
-            _give_back(pickler)
+            give_back(pickler)
     del carry[carried:]
     return _dumps_by_value(obj, desk.table, label)
 
@@ -188,18 +188,6 @@ def _is_about_main(pickler: pickle.Pickler) -> bool:
             mentioned = True
     # Else it is a thing that pickles itself by its name, such as a cached function, or some text.
     return not (mentioned or importable_main())
-
-
-def _give_back(pickler: pickle.Pickler) -> None:
-    """Close the duplicates of descriptors that a pickle nobody will read holds for its reader."""
-    sharer: Any = sys.modules.get("multiprocessing.resource_sharer")
-    if sharer is None:
-        return
-    for _, thing in pickler.memo.copy().values():
-        if type(thing) is sharer.DupFd:
-            _, close = sharer._resource_sharer._cache.pop(thing._id[1], (None, None))
-            if close is not None:
-                close()
 
 
 # ---- the other way -------------------------------------------------------------------------
@@ -218,7 +206,7 @@ def _dumps_by_value(obj: object, table: _Table, label: str) -> bytes:
         _fail(obj, error, table, label)
     finally:
         if not done:
-            _give_back(pickler)
+            give_back(pickler)
     return sink.whole()
 
 

@@ -33,19 +33,16 @@ class Mirror(ModuleType):
         return getattr(vars(self)["_mirrored"], name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        if self._has(name):
+        if name in vars(self):
             super().__setattr__(name, value)
         else:
             setattr(vars(self)["_mirrored"], name, value)
 
     def __delattr__(self, name: str) -> None:
-        if self._has(name):
+        if name in vars(self):
             super().__delattr__(name)
         else:
             delattr(vars(self)["_mirrored"], name)
 
     def __dir__(self) -> list[str]:
         return sorted({*vars(self), *dir(vars(self)["_mirrored"])} - {"_mirrored"})
-
-    def _has(self, name: str) -> bool:
-        return name in vars(self) or not hasattr(vars(self)["_mirrored"], name)

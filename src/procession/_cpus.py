@@ -25,7 +25,7 @@ def usable_cpus() -> int:
 
 def _limits(membership: Path, root: Path) -> Iterator[float]:
     """The processors' worth of time granted by each control group that this process is in."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         for line in membership.read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             if not controllers:

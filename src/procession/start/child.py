@@ -12,7 +12,7 @@ from multiprocessing import process as _std
 from multiprocessing import util as _util
 from typing import NoReturn
 
-from .. import _family, process
+from .. import _family, _take_main, process
 from .reports import Reporter
 
 inherited_fds: list[int] | None = None
@@ -28,11 +28,22 @@ def run(fd: int, life: int, reporter: Reporter, prepare: Callable[[], object]) -
     from multiprocessing import spawn
 
     process.on_arrival = reporter.arrived
+    take_main()
     try:
         prepare()
         return spawn._main(fd, life)
     except BaseException:  # noqa: BLE001 - SystemExit of an imported main among them
         return _failed(reporter)
+
+
+def take_main() -> None:
+    """Have the stdlib's preparation import main in our way, unless a tracer has one of its own."""
+    from multiprocessing import spawn
+
+    ways = {"_fixup_main_from_path": _take_main.from_path, "_fixup_main_from_name": _take_main.from_name}
+    for name, way in ways.items():
+        if getattr(spawn, name).__module__ == spawn.__name__:
+            setattr(spawn, name, way)
 
 
 def _failed(reporter: Reporter) -> int:

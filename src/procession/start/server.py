@@ -17,7 +17,7 @@ from multiprocessing import util as _util
 from typing import NamedTuple, NoReturn
 
 from .. import _family, process
-from . import lifeline, pidfd, private, wire
+from . import child, lifeline, pidfd, private, wire
 from .served import wait_for_request
 from .wire import Message
 
@@ -52,6 +52,7 @@ def _preload(modules: list[str], preparation: dict[str, object]) -> None:
     """Import what children will need; what fails here will fail in them, and be told there."""
     from multiprocessing import spawn
 
+    child.take_main()
     _std.current_process()._inheriting = True  # type: ignore[attr-defined]
     try:
         _attempt(partial(spawn.prepare, preparation))

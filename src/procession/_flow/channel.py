@@ -1,0 +1,203 @@
+"""The contract of a way to workers and back, and of a worker as its pool sees it.
+
+A channel is one pool's.  Its two ends: `Channel`, in the process that has the pool, and one `Link`
+for each worker.  There are two kinds, over rings to processes and over queues to threads; tests run
+on both.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from .task import Call
+
+
+Head = tuple[int, int, int, int]
+"""What an answer is about: (mid, first, count, kind); read without running anybody's code.
+
+`count` results of message `mid`, from its item `first` on.  mid 0 is no message's number: the answer is
+a note from worker number `first`.  Plain tuples, here and below, since one is made a message.
+"""
+
+Opened = tuple[Sequence[Any], dict[int, BaseException]]
+"""What is in an answer: as many values as it counts, None where the dictionary has an error."""
+
+Message = tuple[int, int, Callable[..., Any], Sequence[Any]]
+"""What a worker takes: (mid, mode, function, items)."""
+
+RESULTS = 0
+"""Kind of an answer: results.  Channels may have more of the sort, above ODD."""
+UNREAD = 1
+"""The worker could not unpickle the message; it holds one error, and nothing was run."""
+READY = 2
+"""A note: the worker has started well."""
+FAILED = 3
+"""A note: the worker ends, having not even started well; it holds the error."""
+NUDGE = 4
+"""About nothing."""
+ODD = 4
+
+
+class Whole:
+    """An answer that is open already."""
+
+    __slots__ = ("_opened",)
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    def open(self) -> Opened:
+        """As from `Channel.open`."""
+        return self._opened
+
+
+class Failed(Whole):
+    """An answer that no worker gave: one error in the place of results."""
+
+    __slots__ = ()
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(((None,), {0: error}))
+
+
+class Claim(NamedTuple):
+    """What a worker had in hand: items `begun` to `begun + span` of a message; span 0: none yet."""
+
+    mid: int
+    begun: int
+    span: int
+
+
+class Channel(ABC):
+    """The pool's end.  Any thread may call any of it at any time."""
+
+    @abstractmethod
+    def prepare(self, call: Call, *, once: bool) -> None:
+        """Make the call's function ready to be sent, `once` or with many messages.
+
+        Raises TransferError, or what the function's own pickling raised.
+        """
+
+    @abstractmethod
+    def send(self, mid: int, call: Call, items: Sequence[Any], index: int) -> None:
+        """Hand a message to whichever worker is free first; `index` is the number of the first item.
+
+        Raises what pickling raises (TransferError and others), or MemoryError; nothing is sent then.
+        """
+
+    @abstractmethod
+    def receive(self, inbox: deque[Any], timeout: float) -> bool:
+        """Append the oldest answer to `inbox`, waiting for it up to `timeout` seconds.
+
+        True if there was one.  An answer is either in the channel or in the inbox, whatever signal
+        handler raises meanwhile.
+        """
+
+    @abstractmethod
+    def head(self, answer: Any) -> Head:
+        """What the answer is about."""
+
+    @abstractmethod
+    def carries(self, answer: Any) -> bool:
+        """Must the answer be opened before its receiver receives the next one?"""
+
+    @abstractmethod
+    def open(self, answer: Any) -> Opened:
+        """Unpickle an answer.  Raises nothing that unpickling raises: that is among the errors."""
+
+    @abstractmethod
+    def nudge(self) -> None:
+        """Make the receive that is under way, or the next one, get an answer about nothing."""
+
+    @abstractmethod
+    def dismiss(self) -> None:
+        """Have one worker, whichever takes the word first, end."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Throw away what no worker has taken yet."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what the channel holds.  Nothing comes or goes any more; `open` goes on to work."""
+
+    @abstractmethod
+    def link(self, slot: int, number: int) -> Link:
+        """The end for worker `number`, the only one to use `slot` at a time."""
+
+    @abstractmethod
+    def claim(self, slot: int) -> Claim | None:
+        """What the dead worker of this slot had in hand."""
+
+
+class Link(ABC):
+    """A worker's end."""
+
+    @abstractmethod
+    def take(self) -> Message | None:
+        """The next message, waited for; None: the worker shall end."""
+
+    @abstractmethod
+    def begin(self, begun: int, span: int) -> None:
+        """Items `begun` to `begun + span` of the message taken are about to be run."""
+
+    @abstractmethod
+    def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
+        """Results of items from `first` on.  What cannot travel is answered by an error that says so."""
+
+    @abstractmethod
+    def ready(self) -> None:
+        """Tell that the worker has started well."""
+
+    @abstractmethod
+    def failed(self, error: BaseException) -> None:
+        """Tell that the worker will end, having not even started well."""
+
+
+class Worker(Protocol):
+    """A worker as its pool sees it: a process object, or a thread in its clothes."""
+
+    name: str
+
+    @property
+    def exitcode(self) -> int | None:
+        """None while it lives; then negative for a signal."""
+
+    def start(self) -> None:
+        """Start it."""
+
+    def is_alive(self) -> bool:
+        """Has it started and not ended?"""
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end."""
+
+
+class Mortal(Worker, Protocol):
+    """A worker that can die, and be killed."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id."""
+
+    @property
+    def sentinel(self) -> int:
+        """A descriptor that is readable once it has ended."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
+Hire = Callable[[Link], Any]
+"""Starts a worker on a link and gives it, a `Worker`."""
+
+Notes = Callable[[int, BaseException | None], None]
+"""Called with the number of a worker that started well, or with the error that kept it from it."""
+
+Workers = Iterable[Any]

@@ -1,0 +1,127 @@
+"""Who works: the workers of a pool, started, replaced, dismissed.
+
+What is common to processes and threads.  A slot is a worker's place in the pool, a number is its own:
+replacements get the slot of who is gone and a number that nobody had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from .channel import Channel, Hire
+
+if TYPE_CHECKING:
+    from .scheduler import Scheduler
+
+STARTS = 3
+"""So many workers in a row that fail before they have started well, and the pool is broken."""
+
+
+class Member:
+    """One worker: `worker` is its process or thread."""
+
+    __slots__ = ("slot", "worker")
+
+    def __init__(self, worker: Any, slot: int) -> None:
+        self.worker = worker
+        self.slot = slot
+
+
+class Crew:
+    """Workers of one pool; the base of both kinds.
+
+    `workers` is what programs see as the pool's `_pool`: the processes or threads, oldest first.
+    """
+
+    def __init__(self, size: int, channel: Channel, hire: Hire) -> None:
+        self.size = size
+        self.workers: list[Any] = []
+        self._channel = channel
+        self._hire = hire
+        self._members: dict[int, Member] = {}
+        # What workers told of their start, which may be before they are known to have been started.
+        self._told: dict[int, BaseException | None] = {}
+        self._numbers = count(1)
+        self._failures = 0
+        self._dismissed = False
+        self._halted = False
+        self._over = False
+
+    def attach(self, scheduler: Scheduler, broken: Callable[[BaseException | None, str], None]) -> None:
+        """Called once, before anything else.  `broken(error, text)` is called when nobody can start."""
+        self._scheduler = scheduler
+        self._broken = broken
+
+    def fill(self) -> None:
+        """Start workers until there are as many as there shall be.  Raises what starting one raises."""
+        taken = {member.slot for member in tuple(self._members.values())}
+        for slot in range(self.size):
+            if slot not in taken and not (self._over or self._dismissed or self._halted):
+                self._start(slot)
+
+    def heard(self, number: int, error: BaseException | None) -> None:
+        """A worker has started well, or tells the error that keeps it from it."""
+        self._told[number] = error
+        if error is None:
+            self._failures = 0
+
+    def dismiss(self) -> None:
+        """Nothing will be submitted any more, and all has landed: everybody may end."""
+        if not self._dismissed:
+            self._dismissed = True
+            for _ in range(self.size):
+                self._channel.dismiss()
+
+    def end(self) -> None:
+        """End everybody as soon as can be; returns within seconds.  May be called again."""
+        raise NotImplementedError
+
+    def join(self) -> None:
+        """Wait until everybody has ended."""
+        for worker in tuple(self.workers):
+            worker.join()
+        self.workers.clear()
+
+    def disown(self) -> None:
+        """In a forked child: the parent's workers are not ours."""
+        self._over = True
+        self.workers.clear()
+        self._members.clear()
+
+    def _start(self, slot: int) -> Member:
+        number = next(self._numbers)
+        worker = self._hire(self._channel.link(slot, number))
+        member = Member(worker, slot)
+        self._members[number] = member
+        self.workers.append(worker)
+        return member
+
+    def _failed_start(self, error: BaseException | None, text: str) -> None:
+        """Count who ended without having started well; too many of them break the pool."""
+        self._failures += 1
+        if self._failures >= STARTS and not self._over:
+            self._halted = True
+            self._broken(error, text)
+
+
+class ThreadCrew(Crew):
+    """Threads.  They cannot be killed: who runs a task ends after it."""
+
+    def heard(self, number: int, error: BaseException | None) -> None:
+        """See Crew.  Nobody watches threads, so this is also where their failure is seen."""
+        super().heard(number, error)
+        if error is not None:
+            self._failed_start(error, f"thread number {number}, has ended")
+            member = self._members.pop(number, None)
+            if member is not None:
+                self.workers.remove(member.worker)
+                self.fill()
+
+    def end(self) -> None:
+        """See Crew."""
+        self._over = True
+        self._channel.discard()
+        for _ in range(self.size):
+            self._channel.dismiss()

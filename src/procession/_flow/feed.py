@@ -1,0 +1,148 @@
+"""The input of imap, read no further ahead than is good.
+
+An input with a length is read by the consumer's own calls, a piece for each result that it takes.
+Any other may block, or take its time, in somebody else's code: it is read by a thread.  Tasks are run
+whether somebody takes the results or not: when the iterator is dropped, a thread reads on, as fast as
+tasks are done; `join` waits for the whole input to be read and run.
+"""
+
+from __future__ import annotations
+
+import _thread
+import math
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from .stream import Stream
+
+if TYPE_CHECKING:
+    from .scheduler import Scheduler
+
+AHEAD = 64
+"""Messages that may be on the way or not yet taken, for pools of up to half as many workers."""
+
+
+class Feed:
+    """Submits the items of one imap, `chunksize` a message."""
+
+    def __init__(self, scheduler: Scheduler, stream: Stream, chunksize: int, size: int) -> None:
+        self._scheduler = scheduler
+        self._stream = stream
+        self._chunksize = chunksize
+        self._ahead: float = max(AHEAD, 2 * size) * chunksize
+        self._piece: list[Any] = []
+        self._sent = 0
+        self._ended = True
+        self._orphaned = False
+        self._resting = False
+        self._reading = threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._iterator: Iterator[Any] = iter(())
+
+    def begin(self, iterable: Iterable[Any]) -> None:
+        """Start to read.  An error of the input is raised by `next()`, after the results before it."""
+        self._ended = False
+        self._scheduler.feeds.add(self)
+        try:
+            self._iterator = iter(iterable)
+        except Exception as error:  # noqa: BLE001 - somebody else's code
+            self._end(error)
+            return
+        if hasattr(iterable, "__len__"):
+            self.refill()
+        else:
+            self._start()
+
+    @property
+    def done(self) -> bool:
+        """See Waited, for the thread: there is room for some pieces, or nothing more to read."""
+        return self._stopped or self._room() >= self._ahead / 2
+
+    def refill(self) -> None:
+        """Called by who takes results, before taking: read what there is room for."""
+        if self._ended:
+            return
+        if self._thread is None:
+            with self._reading:
+                while self._room() > 0 and not self._stopped:
+                    self._forward()
+        elif self._resting and self.done:
+            self._scheduler.helpers.wake(self)
+
+    def orphan(self) -> None:
+        """Nobody will take results any more.  Called where the iterator is dropped, at any moment."""
+        self._orphaned = True
+        self._stream.abandon()
+        if not self._stopped:
+            # By no other means: the moment may be one in which `threading` holds its own lock.
+            with suppress(RuntimeError):  # the interpreter ends
+                _thread.start_new_thread(self._read_on, ())
+
+    def lift(self) -> None:
+        """From now on read as far as there is anything."""
+        self._ahead = math.inf
+        self._read_on()
+
+    @property
+    def _stopped(self) -> bool:
+        return self._ended or self._scheduler.is_over
+
+    def _room(self) -> float:
+        """Items that may be sent before somebody takes results, or their tasks are done."""
+        if self._ahead == math.inf:
+            return math.inf
+        pending = self._stream.on_the_way * self._chunksize
+        return self._ahead - (pending if self._orphaned else self._sent - self._stream.taken)
+
+    def _read_on(self) -> None:
+        if self._thread is None:
+            self._start()
+        self._scheduler.helpers.wake(self)
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="procession-imap", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            if self._room() > 0:
+                with self._reading:
+                    self._forward()
+            else:
+                self._resting = True
+                self._scheduler.helpers.wait(self, patient=True)
+                self._resting = False
+
+    def _forward(self) -> None:
+        """Read one piece, and send it."""
+        if not self._piece and not self._ended:
+            self._read()
+        if self._piece:
+            self._scheduler.submit(self._stream, self._sent, self._piece)
+            self._sent, self._piece = self._sent + len(self._piece), []
+
+    def _read(self) -> None:
+        try:
+            # In one step, so that no signal handler comes between reading and having read.
+            self._piece.extend(islice(self._iterator, self._chunksize))
+        except BaseException as error:
+            if len(self._piece) == self._chunksize:
+                raise  # a signal handler's, after all was read
+            # As in the stdlib, what came before it in the same piece is not run.
+            self._piece.clear()
+            self._end(error)
+            if self._thread is not threading.current_thread() and not isinstance(error, Exception):
+                raise
+        else:
+            if not self._piece:
+                self._end(None)
+
+    def _end(self, error: BaseException | None) -> None:
+        self._ended = True
+        self._iterator = iter(())
+        self._stream.seal(self._sent, error)
+        self._scheduler.feeds.discard(self)
+        self._scheduler.helpers.wake(self._scheduler.idle)

@@ -1,0 +1,246 @@
+"""Jobs: what a caller has asked for in one call, and the results of those that have one end.
+
+A job is told of answers by the scheduler, which calls `take`, `landed` and `fail` under its lock, and
+perhaps again with the same answer (see there); they only note.  Unpickling is done by whoever asks
+for the results, in that thread.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Sequence
+from itertools import count
+from multiprocessing import TimeoutError as _TimeoutError
+from multiprocessing.pool import ApplyResult as _StdApplyResult
+from multiprocessing.pool import MapResult as _StdMapResult
+from threading import RLock
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from .channel import Failed
+from .task import APPLY, Call
+
+if TYPE_CHECKING:
+    from .scheduler import Scheduler
+
+T = TypeVar("T")
+Callback = Callable[[Any], object]
+
+_numbers = count()
+
+
+class Job:
+    """What the scheduler knows of a call: its number, whether all its messages have landed.
+
+    `complete`: every message has landed.  `done`, which is what those who wait ask for: the callbacks
+    have run too, if there are any.  The pool is held as long as something is pending, so that a pool
+    nobody else holds finishes its work.
+    """
+
+    one_fails_all: ClassVar[bool] = False
+    """Would one error hide all other results?"""
+
+    def __init__(self, pool: Any, call: Call, callback: Callback | None, error_callback: Callback | None) -> None:
+        self._pool = pool
+        self._scheduler: Scheduler = pool._scheduler
+        self._job = next(_numbers)
+        self._callback = callback
+        self._error_callback = error_callback
+        self.call = call
+        self.complete = False
+        self.done = False
+        self._scheduler.enter(self)
+
+    @property
+    def calls_back(self) -> bool:
+        """Is there a callback to be run before `done`?"""
+        return self._callback is not None or self._error_callback is not None
+
+    def expect(self, mid: int) -> None:
+        """A message is about to fly."""
+
+    def take(self, start: int, answer: Any) -> None:
+        """An answer that begins with result number `start`."""
+        raise NotImplementedError
+
+    def landed(self, mid: int) -> bool:
+        """A message is answered in full, or will never fly.  True if that was the last."""
+        raise NotImplementedError
+
+    def reject(self, error: BaseException) -> None:
+        """Nothing was ever sent, and this is why."""
+        self.take(0, Failed(error))
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more will come, and this is why."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """It is done: let go of what only pending jobs need.  May be called again."""
+        self._pool = None
+        self.call = _SPENT
+
+
+_SPENT = Call(print, APPLY)
+
+
+class ApplyResult(Job, _StdApplyResult[T]):
+    """The result of `apply_async`; also called AsyncResult."""
+
+    def __init__(
+        self,
+        pool: Any,
+        callback: Callback | None = None,
+        error_callback: Callback | None = None,
+        *,
+        call: Call = _SPENT,
+    ) -> None:
+        self._answer: Any = None
+        super().__init__(pool, call, callback, error_callback)
+
+    def ready(self) -> bool:
+        """Is the result there, and have the callbacks run?"""
+        if not self.done:
+            self._scheduler.drain()
+        return self.done
+
+    def successful(self) -> bool:
+        """Did the task return, rather than raise?  ValueError if it is not known yet."""
+        if not self.ready():
+            raise ValueError(f"{self!r} not ready: wait() for it, or ask ready() first")
+        return self.outcome()[0]
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the result is there, at most `timeout` seconds."""
+        self._scheduler.wait(self, timeout)
+
+    def get(self, timeout: float | None = None) -> T:
+        """The result, waited for.
+
+        Raises what the task raised, with the worker's traceback as its cause; TimeoutError if nothing
+        came within `timeout` seconds; WorkerLostError if the worker died; ProcessError if the pool was
+        terminated first.
+        """
+        if not self.done and not self._scheduler.wait(self, timeout):
+            raise _TimeoutError(f"no result within {timeout} seconds")
+        success, value = self.outcome()
+        if success:
+            return value  # type: ignore[no-any-return]
+        try:
+            raise value
+        finally:
+            # Or the error's traceback would hold this frame, which holds the error.
+            del value, self
+
+    def outcome(self) -> tuple[bool, Any]:
+        """(True, result) or (False, error), of a job that has ended."""
+        known: tuple[bool, Any] | None = vars(self).get("_outcome")
+        if known is None:
+            # Whoever is first, all get the same object.
+            known = vars(self).setdefault("_outcome", self._opened())
+            self._answer = None
+        return known
+
+    def _opened(self) -> tuple[bool, Any]:
+        answer = self._answer
+        if answer is None:
+            # Another thread has been quicker in the very moment.
+            return vars(self)["_outcome"]  # type: ignore[no-any-return]
+        values, errors = self._scheduler.open(answer)
+        return (False, errors[0]) if errors else (True, values[0])
+
+    def take(self, start: int, answer: Any) -> None:
+        """See Job."""
+        self._answer = answer
+
+    def landed(self, mid: int) -> bool:
+        """See Job."""
+        return True
+
+    def fail(self, error: BaseException) -> None:
+        """See Job."""
+        self._answer = Failed(error)
+
+    __class_getitem__ = classmethod(types.GenericAlias)
+
+
+AsyncResult = ApplyResult
+
+
+class MapResult(ApplyResult[list[T]], _StdMapResult[T]):
+    """The result of `map_async` and `starmap_async`: a list, in the order of the input.
+
+    If tasks raised, all others are run nevertheless; the error of the first one in that order is the
+    error of the whole.
+    """
+
+    one_fails_all = True
+
+    def __init__(
+        self,
+        pool: Any,
+        chunksize: int,
+        length: int,
+        callback: Callback | None = None,
+        error_callback: Callback | None = None,
+        *,
+        call: Call = _SPENT,
+    ) -> None:
+        self._chunksize = chunksize
+        self._value = [None] * length
+        self._error: tuple[int, BaseException] | None = None
+        self._answers: dict[int, Any] = {}
+        self._flying: set[int] = set()
+        self._sealed = False
+        self._digesting = RLock()
+        super().__init__(pool, callback, error_callback, call=call)
+
+    def submit(self, items: Sequence[Any]) -> None:
+        """Send all that is to be done.  Called once, by the caller's thread."""
+        try:
+            for start in range(0, len(items), self._chunksize or 1):
+                self._scheduler.submit(self, start, items[start : start + self._chunksize])
+        except BaseException:
+            self._scheduler.forget(self)
+            raise
+        self._sealed = True
+        self._scheduler.landed(self, 0)
+
+    def expect(self, mid: int) -> None:
+        """See Job."""
+        self._flying.add(mid)
+
+    def take(self, start: int, answer: Any) -> None:
+        """See Job."""
+        self._answers[start] = answer
+
+    def landed(self, mid: int) -> bool:
+        """See Job."""
+        self._flying.discard(mid)
+        return self._sealed and not self._flying
+
+    def fail(self, error: BaseException) -> None:
+        """See Job."""
+        self._error = -1, error
+
+    def digest(self) -> None:
+        """Unpickle what has come."""
+        with self._digesting:
+            while self._answers:
+                start = next(iter(self._answers))
+                values, errors = self._scheduler.open(self._answers[start])
+                self._value[start : start + len(values)] = values
+                self._note(start, errors)
+                del self._answers[start]
+
+    def outcome(self) -> tuple[bool, Any]:
+        """See ApplyResult."""
+        self.digest()
+        return (True, self._value) if self._error is None else (False, self._error[1])
+
+    def _note(self, start: int, errors: dict[int, BaseException]) -> None:
+        if errors:
+            number = min(errors)
+            if self._error is None or start + number < self._error[0]:
+                self._error = start + number, errors[number]
+
+

@@ -1,0 +1,133 @@
+"""Results and errors of tasks in bytes: packed in the worker, opened by who waits.
+
+Whatever a task returns or raises, an answer about it arrives.  What cannot be pickled, and an error
+that cannot be rebuilt, is replaced in the worker by an error that says so and holds the traceback;
+what cannot be rebuilt on this side becomes an error when it is opened.  Nothing here raises but for
+want of memory.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from multiprocessing.pool import MaybeEncodingError, RemoteTraceback
+from typing import Any
+
+from ..errors import TransferError
+from ..reduction import dumps, loads, travels
+from .channel import ODD, RESULTS, Opened
+
+__all__ = ["MANY", "ONE", "SCALARS", "open_packed", "pack", "pack_error", "unpack_error"]
+
+MANY = RESULTS
+"""Kind of an answer: a list of results that need no reducer, pickled at once."""
+ONE = ODD + 1
+"""One result."""
+MIXED = ODD + 2
+"""A list with an entry for each result: its pickle, or for an error what `pack_error` gives."""
+
+SCALARS = frozenset({int, float, bool, str, bytes, type(None)})
+"""Types that pickle by C alone, whatever is registered for them."""
+
+PROTOCOL = pickle.HIGHEST_PROTOCOL
+
+PackedError = tuple[bytes, str]
+"""The pickle of an error, and the worker's traceback as text."""
+
+
+def pack(values: Sequence[Any], errors: dict[int, BaseException], carry: list[Any]) -> tuple[int, bytes]:
+    """(kind, bytes) of results; shared objects among them are appended to `carry`.
+
+    Each result that is more than a scalar is pickled by itself, so that one which cannot travel, or
+    not be rebuilt, spoils no other.
+    """
+    if not errors:
+        if SCALARS.issuperset(map(type, values)):
+            return MANY, pickle.dumps(values, PROTOCOL)
+        if len(values) == 1:
+            packed = _pack_value(values[0], carry)
+            if type(packed) is bytes:
+                return ONE, packed
+            return MIXED, pickle.dumps([packed], PROTOCOL)
+    entries = [
+        pack_error(errors[number], carry) if number in errors else _pack_value(value, carry)
+        for number, value in enumerate(values)
+    ]
+    return MIXED, pickle.dumps(entries, PROTOCOL)
+
+
+def open_packed(kind: int, payload: Any, count: int) -> Opened:
+    """What `pack` packed."""
+    if kind == MANY:
+        return loads(payload), {}
+    values: list[Any] = [None] * count
+    errors: dict[int, BaseException] = {}
+    for number, entry in enumerate([payload] if kind == ONE else loads(payload)):
+        if type(entry) is tuple:
+            errors[number] = unpack_error(entry)
+            continue
+        try:
+            values[number] = loads(entry)
+        except Exception as error:  # noqa: BLE001 - somebody else's code, and its error is the result
+            errors[number] = _unbuildable("the result of a task", error)
+    return values, errors
+
+
+def pack_error(error: BaseException, carry: list[Any]) -> PackedError:
+    """An error as it will be rebuilt, or else one that tells its class and text and why it is not."""
+    text = traceback_of(error)
+    try:
+        travels(error)
+        return dumps(error, carry), text
+    except BaseException as reason:  # noqa: BLE001 - somebody else's code, and its error is told
+        return dumps(_encoding_error(reason, error)), f"{text}\nThe error itself cannot travel:\n{_chain(reason)}"
+
+
+def unpack_error(packed: PackedError) -> BaseException:
+    """The error, with the worker's traceback as its cause, as the stdlib has it."""
+    data, text = packed
+    try:
+        error: BaseException = loads(data)
+    except Exception as reason:  # noqa: BLE001 - somebody else's code, and its error is told
+        error = _unbuildable("the error that a task raised", reason)
+        text = f"{text}\nIt cannot be rebuilt here:\n{_chain(reason)}"
+    error.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
+    return error
+
+
+def traceback_of(error: BaseException) -> str:
+    """As the interpreter prints it, without the frames of this package's loop."""
+    import traceback
+
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_globals.get("__package__") == __package__:
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))
+
+
+def _pack_value(value: Any, carry: list[Any]) -> bytes | PackedError:
+    carried = len(carry)
+    try:
+        return dumps(value, carry, label="result")
+    except BaseException as reason:  # noqa: BLE001 - somebody else's code, and its error is told
+        del carry[carried:]
+        return dumps(_encoding_error(reason, value)), _chain(reason)
+
+
+def _encoding_error(reason: BaseException, value: Any) -> MaybeEncodingError:
+    try:
+        return MaybeEncodingError(reason, value)
+    except Exception:  # noqa: BLE001 - a broken __repr__ must not hide the error
+        return MaybeEncodingError(type(reason), type(value))
+
+
+def _unbuildable(what: str, reason: BaseException) -> BaseException:
+    error = TransferError(f"{what} arrived but cannot be rebuilt: {type(reason).__qualname__}: {reason}")
+    error.__cause__ = reason
+    return error
+
+
+def _chain(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error))

@@ -1,0 +1,233 @@
+"""A channel over two rings in shared memory, to worker processes: the hot path.
+
+All workers take from one ring of messages and put to one ring of answers; each has a slot in a table
+of claims, written as part of the taking.  A message is one pickle; an answer has a head that can be
+read without unpickling anything.  Bytes that are empty dismiss a worker, or nudge the pool.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+from multiprocessing import util as _util
+from operator import countOf
+from typing import Any
+
+from .. import _family
+from ..errors import TransferError
+from ..reduction import dumps, loads
+from . import outcome
+from .channel import FAILED, NUDGE, READY, UNREAD, Channel, Claim, Head, Link, Message, Opened
+from .functions import Repertoire, Shelf
+from .task import APPLY, EACH, Call
+
+_HEAD = struct.Struct("<QIIB")
+_SIZE = _HEAD.size
+_CARRIES = 0x80
+_NOTHING = (0, 0, 0, NUDGE)
+_FEW = 8
+"""Items up to this number are looked at one by one; more are pickled whatever they are."""
+
+_PROTOCOL = pickle.HIGHEST_PROTOCOL
+
+
+class RingChannel(Channel):
+    """For at most `size` workers at a time.  Raises MemoryError or OSError where memory is refused."""
+
+    def __init__(self, size: int) -> None:
+        self._tasks: Any = _family.Ring()
+        self._answers: Any = _family.Ring()
+        self._claims: Any = _family.Claims(size)
+        self._poll: Callable[[], Any] = partial(self._answers.get, False)
+        self._shelf = Shelf()
+
+    def prepare(self, call: Call, *, once: bool) -> None:
+        """See Channel."""
+        call.wire = self._shelf.wire(call.function, once=once)
+
+    def send(self, mid: int, call: Call, items: Sequence[Any], index: int) -> None:
+        """See Channel."""
+        key, text, carry = call.wire
+        message = mid, call.mode, key, text, items
+        if _plain(call.mode, items):
+            data = pickle.dumps(message, _PROTOCOL)
+        else:
+            carried = list(carry)
+            data = _pickled(message, carried, call, index)
+            carry = carried
+        self._tasks.put(data, True, None, mid, carry)
+
+    def receive(self, inbox: deque[Any], timeout: float) -> bool:
+        """See Channel."""
+        poll = self._poll if timeout <= 0 else partial(self._answers.get, True, timeout)
+        # One step for the interpreter: between taking an answer and having it in the inbox there is
+        # no moment in which a signal handler could run, raise, and lose it.
+        return bool(countOf(islice(map(inbox.append, iter(poll, None)), 1), None))
+
+    def head(self, answer: Any) -> Head:
+        """See Channel."""
+        if not answer:
+            return _NOTHING
+        mid, first, count, kind = _HEAD.unpack_from(answer)
+        return mid, first, count, kind & ~_CARRIES
+
+    def carries(self, answer: Any) -> bool:
+        """See Channel."""
+        return bool(answer) and answer[_SIZE - 1] >= _CARRIES
+
+    def open(self, answer: Any) -> Opened:
+        """See Channel."""
+        _, _, count, kind = self.head(answer)
+        payload = memoryview(answer)[_SIZE:]
+        if kind in (UNREAD, FAILED):
+            return [None], {0: outcome.unpack_error(loads(payload))}
+        return outcome.open_packed(kind, payload, count)
+
+    def nudge(self) -> None:
+        """See Channel."""
+        try:
+            self._answers.put(b"")
+        except MemoryError:
+            self._answers.interrupt()
+
+    def dismiss(self) -> None:
+        """See Channel."""
+        self._tasks.put(b"")
+
+    def discard(self) -> None:
+        """See Channel."""
+        while self._tasks.get(False) is not None:
+            pass
+
+    def close(self) -> None:
+        """See Channel."""
+        self._tasks = self._answers = self._claims = _Gone()
+        self._poll = self._answers.get
+
+    def link(self, slot: int, number: int) -> Link:
+        """See Channel."""
+        self._claims.clear(slot)
+        return RingLink(self._tasks, self._answers, self._claims, slot, number)
+
+    def claim(self, slot: int) -> Claim | None:
+        """See Channel."""
+        # The dead may have left the ring in the middle of a taking.
+        self._tasks.settle()
+        claim = self._claims.read(slot)
+        if claim is None:
+            return None
+        mid, progress = claim
+        return Claim(mid, progress >> 32, progress & 0xFFFFFFFF)
+
+
+class _Gone:
+    """In the place of rings and claims that were let go: empty, and deaf."""
+
+    def get(self, *_: Any) -> None:
+        pass
+
+    put = interrupt = settle = read = get
+
+
+def _plain(mode: int, items: Sequence[Any]) -> bool:
+    """Can the C pickler do it alone, with nothing to look for?"""
+    if mode == EACH:
+        return len(items) <= _FEW and outcome.SCALARS.issuperset(map(type, items))
+    if mode == APPLY:
+        ((args, kwds),) = items
+        return not kwds and type(args) is tuple and outcome.SCALARS.issuperset(map(type, args))
+    return False
+
+
+def _pickled(message: Any, carry: list[Any], call: Call, index: int) -> bytes:
+    carried = len(carry)
+    try:
+        return dumps(message, carry)
+    except TransferError:
+        # Again, part by part: for an error with a path from what the caller knows.
+        del carry[carried:]
+        _blame(call, message[4], index)
+        raise
+
+
+def _blame(call: Call, items: Sequence[Any], index: int) -> None:
+    if call.mode == APPLY:
+        ((args, kwds),) = items
+        dumps(args, [], label="args")
+        dumps(kwds, [], label="kwds")
+        return
+    for number, item in enumerate(items, index):
+        dumps(item, [], label=call.label(number))
+
+
+class RingLink(Link):
+    """A worker's end; handed to a process as an argument of its target."""
+
+    def __init__(
+        self, tasks: _family.Ring, answers: _family.Ring, claims: _family.Claims, slot: int, number: int
+    ) -> None:
+        self._tasks = tasks
+        self._answers = answers
+        self._claims = claims
+        self._slot = slot
+        self._number = number
+        self._repertoire = Repertoire()
+
+    def take(self) -> Message | None:
+        """See Link."""
+        while data := self._next():
+            try:
+                mid, mode, key, text, items = loads(data)
+                return mid, mode, self._repertoire.function(key, text), items
+            except BaseException as error:  # noqa: BLE001 - somebody else's code, and its error is the answer
+                self._unread(error)
+        return None
+
+    def begin(self, begun: int, span: int) -> None:
+        """See Link."""
+        self._claims.advance(self._slot, begun << 32 | span)
+
+    def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
+        """See Link."""
+        carry: list[Any] = []
+        kind, payload = outcome.pack(values, errors, carry)
+        try:
+            self._put(mid, first, len(values), kind, payload, carry)
+        except MemoryError as error:
+            kind, payload = outcome.pack(values, dict.fromkeys(range(len(values)), error), [])
+            self._put(mid, first, len(values), kind, payload, ())
+
+    def ready(self) -> None:
+        """See Link."""
+        self._put(0, self._number, 0, READY, b"", ())
+
+    def failed(self, error: BaseException) -> None:
+        """See Link."""
+        self._put(0, self._number, 0, FAILED, _packed(error), ())
+
+    def _put(self, mid: int, first: int, count: int, kind: int, payload: bytes, carry: Sequence[Any]) -> None:
+        if carry:
+            kind |= _CARRIES
+        self._answers.put(_HEAD.pack(mid, first, count, kind) + payload, True, None, 0, carry)
+
+    def _next(self) -> bytes:
+        data = self._tasks.get_claimed(self._claims, self._slot, False)
+        if data is None:
+            # Nothing to do for the moment: what tasks printed shall be seen, whatever comes.
+            _util._flush_std_streams()  # type: ignore[attr-defined]
+        while data is None:
+            data = self._tasks.get_claimed(self._claims, self._slot)
+        return data
+
+    def _unread(self, error: BaseException) -> None:
+        claim = self._claims.read(self._slot)
+        assert claim is not None
+        self._put(claim[0], 0, 0, UNREAD, _packed(error), ())
+
+
+def _packed(error: BaseException) -> bytes:
+    return pickle.dumps(outcome.pack_error(error, []), _PROTOCOL)

@@ -1,0 +1,317 @@
+"""What flies and what has landed: the middle of a pool.
+
+Answers go through an inbox, which any thread may fill and any thread works off, under the lock,
+oldest first.  An answer leaves the inbox after it was noted, and noting twice does no harm: so where a
+signal handler raises in the midst of it, in whichever thread and at whichever step, the next thread
+begins with that answer again.  Hence also the rule for those who take results away from a job that
+still gets more (imap): with the lock held, and the inbox worked off first.
+
+No user's code runs under the lock, with one exception: an answer that carries shared objects must
+be opened while they are held, which is before its receiver receives again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import count
+from threading import RLock
+from typing import Any, Protocol
+
+from .channel import FAILED, NUDGE, READY, UNREAD, Channel, Claim, Failed, Notes, Opened, Whole
+from .future import Job
+from .helping import Helpers, Waited
+from .task import Flight
+
+GLANCE = 64
+"""Messages after which who submits looks for answers: or a program that never asks would pile them up."""
+MANY = 1024
+"""Answers after which a thread that drains looks whether its own has come."""
+
+
+class Callbacks(Protocol):
+    """Who runs callbacks."""
+
+    def owe(self, job: Job) -> None:
+        """`job`, which begins, has callbacks."""
+
+    def due(self, job: Job) -> None:
+        """All of `job` has landed: run its callback, then call `Scheduler.finished`.
+
+        Called under the scheduler's lock, and perhaps twice.  One that is done already is to be
+        forgotten.
+        """
+
+
+class Idle:
+    """To wait for: every job is done, and nothing is being read in order to be sent."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    @property
+    def done(self) -> bool:
+        """See Waited."""
+        return self._scheduler.is_idle
+
+
+class Scheduler:
+    """Sends messages, and brings answers to the jobs that wait for them.
+
+    `jobs`: those not done, by number.  `flying`: messages not answered in full, by number.  `feeds`:
+    whoever will submit more by itself.  `callbacks` is told of jobs that have some; `notes(number,
+    error)` is called with what workers tell about their start.
+    """
+
+    def __init__(self, channel: Channel, callbacks: Callbacks, notes: Notes) -> None:
+        self.jobs: dict[int, Job] = {}
+        self.flying: dict[int, Flight] = {}
+        self.feeds: set[Any] = set()
+        self.lock = RLock()
+        self.helpers = Helpers(self.receive, channel.nudge)
+        self.idle = Idle(self)
+        self.open = _opener(channel)
+        self._channel = channel
+        self._callbacks = callbacks
+        self._notes = notes
+        self._inbox: deque[Any] = deque()
+        self._mids = count(1)
+        self._why_over: Callable[[], BaseException] | None = None
+
+    # ---- on the way out
+
+    def enter(self, job: Job) -> None:
+        """A job begins."""
+        self.jobs[job._job] = job
+        if job.calls_back:
+            self._callbacks.owe(job)
+        if self._why_over is not None:
+            self.fail(job, self._why_over())
+
+    def reject(self, job: Job, error: Exception) -> None:
+        """Nothing of `job` can be sent."""
+        with self.lock:
+            job.reject(error)
+            self._finish(job)
+
+    def admit(self, job: Job, *, once: bool = False) -> bool:
+        """Make the function of `job` ready to be sent; where that fails, so does the job."""
+        try:
+            self._channel.prepare(job.call, once=once)
+        except Exception as error:  # noqa: BLE001 - get() raises it
+            self.reject(job, error)
+            return False
+        return True
+
+    def submit(self, job: Job, start: int, items: Sequence[Any]) -> None:
+        """Send `items` of `job`, the first of which is number `start`.
+
+        What cannot be sent is failed, item by item; this raises only what signal handlers raise.
+        """
+        if self._why_over is None:
+            mid = self._launch(Flight(job, start, items))
+            if not mid % GLANCE:
+                self.drain()
+
+    def _launch(self, flight: Flight) -> int:
+        mid = next(self._mids)
+        job = flight.job
+        job.expect(mid)
+        self.flying[mid] = flight
+        try:
+            self._channel.send(mid, job.call, flight.items, flight.start)
+        except BaseException as error:
+            # First, for nothing may fly that will never land.
+            self.flying.pop(mid, None)
+            if not isinstance(error, Exception):
+                raise
+            self._refuse(mid, flight, error)
+        return mid
+
+    def _refuse(self, mid: int, flight: Flight, error: Exception) -> None:
+        with self.lock:
+            self._fail_or_part(flight, Failed(error))
+            self.landed(flight.job, mid)
+
+    def _fail_or_part(self, flight: Flight, answer: Any) -> None:
+        """A message did not come across, and `answer` says why."""
+        if flight.end == 1 or flight.job.one_fails_all:
+            flight.job.take(flight.start, answer)
+        else:
+            # One of the items is to blame; the others shall not suffer for it.
+            self._relaunch_singly(flight, 0, flight.end)
+
+    def _relaunch_singly(self, flight: Flight, first: int, end: int) -> None:
+        for number in range(first, end):
+            self._launch(Flight(flight.job, flight.start + number, [flight.items[number]], flight.unread))
+
+    # ---- on the way back
+
+    def drain(self) -> None:
+        """Work off what has come; waits for nothing."""
+        self._work_off()
+        for _ in range(MANY):
+            if not self._channel.receive(self._inbox, 0):
+                break
+            self._work_off()
+
+    def receive(self, timeout: float) -> None:
+        """Wait up to `timeout` seconds for answers, and work off all that have come."""
+        self._work_off()
+        if self._channel.receive(self._inbox, timeout):
+            self.drain()
+
+    def wait(self, waited: Waited, timeout: float | None = None) -> bool:
+        """Help until `waited` is done; False if it is not within `timeout` seconds."""
+        return self.helpers.wait(waited, timeout)
+
+    def settle(self) -> None:
+        """Work off what other threads have received; with the lock held."""
+        while self._inbox:
+            self._note(self._inbox[0])
+            self._inbox.popleft()
+
+    def _work_off(self) -> None:
+        if self._inbox:
+            with self.lock:
+                self.settle()
+
+    def _note(self, answer: Any) -> None:
+        mid, first, number, kind = self._channel.head(answer)
+        if kind in (READY, FAILED, NUDGE):
+            if kind != NUDGE:
+                self._notes(first, self.open(answer)[1][0] if kind == FAILED else None)
+            return
+        flight = self.flying.get(mid)
+        if flight is None:
+            return  # answered before, by another worker or with an error
+        if kind == UNREAD:
+            self._fail_or_part(flight, answer)
+            self._land(mid, flight)
+            return
+        if first == flight.done and first + number <= flight.end:
+            kept = Whole(self.open(answer)) if self._channel.carries(answer) else answer
+            flight.job.take(flight.start + first, kept)
+            flight.done = first + number
+        if flight.done == flight.end:
+            self._land(mid, flight)
+
+    def _land(self, mid: int, flight: Flight) -> None:
+        self.landed(flight.job, mid)
+        self.flying.pop(mid, None)
+        self._look_whether_idle()
+
+    def landed(self, job: Job, mid: int) -> None:
+        """Tell `job` that message `mid` of it is answered in full."""
+        with self.lock:
+            if job.landed(mid):
+                self._finish(job)
+
+    def _finish(self, job: Job) -> None:
+        job.complete = True
+        if not job.calls_back:
+            self.finished(job)
+        elif not job.done:
+            self._callbacks.due(job)
+
+    def finished(self, job: Job) -> None:
+        """Its callbacks have run, if it had any: those who wait for it may go on."""
+        job.done = True
+        job.close()
+        self.jobs.pop(job._job, None)
+        self.helpers.wake(job)
+        self._look_whether_idle()
+
+    def forget(self, job: Job) -> None:
+        """Nobody will ask for it: its submission was broken off.  What flies of it lands unseen."""
+        self.finished(job)
+        if job.calls_back:
+            self._callbacks.due(job)
+
+    def _look_whether_idle(self) -> None:
+        if not self.jobs and not self.flying:
+            self.helpers.wake(self.idle)
+
+    # ---- when workers die, and when all is over
+
+    def lose(self, claim: Claim, error: Callable[[str], BaseException]) -> None:
+        """A worker died with a message in hand; `error(task)` says so of the task that it ran.
+
+        Everything that was answered must have been received.  The task that it ran fails, and the
+        rest of the message is sent again.  Where it ran a block of quick tasks, nobody knows which
+        one it was: each of them is sent alone.  Where it had not begun, the message is sent again
+        once.
+        """
+        with self.lock:
+            self.settle()
+            flight = self.flying.get(claim.mid)
+            if flight is None:
+                return
+            self._split(flight, claim, error)
+            flight.end = flight.done
+            self._land(claim.mid, flight)
+
+    def _split(self, flight: Flight, claim: Claim, error: Callable[[str], BaseException]) -> None:
+        job, items, end = flight.job, flight.items, flight.end
+        begun = max(claim.begun, flight.done)
+        block = min(claim.begun + claim.span, end)
+        if claim.span == 0 and flight.unread == 0:
+            self._relaunch(flight, flight.done, end, unread=1)
+            return
+        if claim.span == 0:
+            begun, block = flight.done, end
+        self._relaunch(flight, flight.done, begun)
+        if block - begun == 1 or claim.span == 0:
+            for number in range(begun, block):
+                task = job.call.describe(flight.start + number, items[number])
+                job.take(flight.start + number, Failed(error(task)))
+        else:
+            self._relaunch_singly(flight, begun, block)
+        self._relaunch(flight, block, end)
+
+    def _relaunch(self, flight: Flight, first: int, end: int, unread: int = 0) -> None:
+        if first < end:
+            self._launch(Flight(flight.job, flight.start + first, flight.items[first:end], unread))
+
+    def end(self, why: Callable[[], BaseException]) -> None:
+        """Nothing more is run: fail what is pending, and what will come, with what `why` makes."""
+        if self._why_over is None:
+            self._why_over = why
+        for job in list(self.jobs.values()):
+            self.fail(job, why())
+        self.flying.clear()
+        self.feeds.clear()
+        self.helpers.wake(self.idle)
+        self._channel.nudge()
+
+    def fail(self, job: Job, error: BaseException) -> None:
+        """End a job with an error; a job that has ended stays as it is."""
+        with self.lock:
+            if job._job in self.jobs:
+                if not job.complete:
+                    job.fail(error)
+                self._finish(job)
+
+    def disown(self) -> None:
+        """In a forked child: what flies is the parent's, and so are the answers."""
+        self.lock = RLock()
+        self._inbox = deque()
+        self._channel.close()
+        self.helpers.disown()
+
+    @property
+    def is_over(self) -> bool:
+        """Will nothing more be run?"""
+        return self._why_over is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Has everything landed that is ever to be sent?"""
+        return self._why_over is not None or not (self.jobs or self.flying or self.feeds)
+
+
+def _opener(channel: Channel) -> Callable[[Any], Opened]:
+    def opened(answer: Any) -> Opened:
+        return answer.open() if isinstance(answer, Whole) else channel.open(answer)
+
+    return opened

@@ -1,0 +1,175 @@
+"""Who has died, and what of it: the crew of worker processes, watched by a thread of its own.
+
+The thread sleeps until a worker has ended.  It finds out by the claims what the worker had in hand,
+has the scheduler fail the one task and send the others again, and starts a replacement.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import util as _util
+from multiprocessing.connection import wait
+from time import monotonic
+from typing import Any
+
+from ..start import private
+from .channel import Channel, Hire
+from .crew import Crew, Member
+
+GRACE = 1.0
+"""Seconds from SIGTERM to SIGKILL for workers that have their own way with SIGTERM."""
+RETRY = 0.5
+"""Seconds until the start of a worker is tried again that the system has refused."""
+
+
+class ProcessCrew(Crew):
+    """Processes, replaced when they end."""
+
+    def __init__(self, size: int, channel: Channel, hire: Hire) -> None:
+        super().__init__(size, channel, hire)
+        self._bell = -1
+        self._ringing = threading.RLock()
+        self._thread: threading.Thread | None = None
+
+    def fill(self) -> None:
+        """See Crew.  If one cannot be started at first, the others are ended again."""
+        try:
+            super().fill()
+        except BaseException:
+            if self._thread is None:
+                self._give_up()
+            raise
+
+    def watch(self) -> None:
+        """Start the thread that watches."""
+        self._bell = private.keep(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+        self._thread = threading.Thread(target=self._run, name="procession-supervisor", daemon=True)
+        self._thread.start()
+
+    def dismiss(self) -> None:
+        """See Crew."""
+        super().dismiss()
+        self._ring()
+
+    def end(self) -> None:
+        """See Crew: SIGTERM, and SIGKILL for those who are still there after a moment."""
+        self._over = True
+        self._ring()
+        workers = tuple(self.workers)
+        for worker in workers:
+            if worker.exitcode is None:
+                worker.terminate()
+        deadline = monotonic() + GRACE
+        for worker in workers:
+            worker.join(max(0, deadline - monotonic()))
+            if worker.exitcode is None:
+                worker.kill()
+                worker.join()
+
+    def join(self) -> None:
+        """See Crew."""
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        super().join()
+
+    def disown(self) -> None:
+        """See Crew."""
+        super().disown()
+        # Closed at the fork, being private.
+        self._bell, self._thread, self._ringing = -1, None, threading.RLock()
+
+    def _give_up(self) -> None:
+        for worker in self.workers:
+            if worker.exitcode is None:
+                worker.terminate()
+        for worker in self.workers:
+            worker.join()
+
+    def _start(self, slot: int) -> Member:
+        member = super()._start(slot)
+        if self._over:
+            # Between the last look at who is there and now.
+            member.worker.kill()
+        return member
+
+    # ---- the thread
+
+    def _ring(self) -> None:
+        with self._ringing:
+            if self._bell >= 0:
+                os.eventfd_write(self._bell, 1)
+
+    def _run(self) -> None:
+        while self._members or self._wants_more:
+            bells = [self._bell, *(member.worker.sentinel for member in tuple(self._members.values()))]
+            wait(bells, RETRY if self._wants_more else None)
+            with suppress(BlockingIOError):
+                os.eventfd_read(self._bell)
+            self._tend()
+        with self._ringing:
+            bell, self._bell = self._bell, -1
+            private.close(bell)
+
+    @property
+    def _wants_more(self) -> bool:
+        return len(self._members) < self.size and not (self._over or self._dismissed or self._halted)
+
+    def _tend(self) -> None:
+        for number, member in tuple(self._members.items()):
+            if member.worker.exitcode is not None:
+                self._bury(number, member)
+        try:
+            self.fill()
+        except Exception as error:  # noqa: BLE001 - out of memory, of processes ...: tried again
+            _util.debug("cannot start a worker: %r", error)
+            if not self._members:
+                self._failed_start(error, "none could be started")
+
+    def _bury(self, number: int, member: Member) -> None:
+        worker = member.worker
+        worker.join()
+        # All that it answered, and how it had started, before what it had in hand.
+        self._scheduler.drain()
+        del self._members[number]
+        if self._over:
+            return
+        claim = self._channel.claim(member.slot)
+        if claim is not None:
+            self._scheduler.lose(claim, _obituary(worker))
+        if number not in self._told or self._told[number] is not None:
+            error = self._told.get(number) or getattr(worker, "start_error", None)
+            self._failed_start(error, _ending(worker))
+        self._told.pop(number, None)
+        self.workers.remove(worker)
+
+
+def _ending(worker: Any) -> str:
+    code = worker.exitcode
+    how = f"exit code {code}"
+    if code is not None and code < 0:
+        with suppress(ValueError):
+            how = signal.Signals(-code).name
+    return f"process {worker.name!r} (pid {worker.pid}) ended by {how}"
+
+
+def _obituary(worker: Any) -> Callable[[str], BaseException]:
+    """Makes the error for a task that the worker ran when it died."""
+
+    def error(task: str) -> BaseException:
+        from ..errors import WorkerLostError
+
+        code = worker.exitcode
+        return WorkerLostError(
+            f"{_ending(worker)} while it ran {task}",
+            pid=worker.pid,
+            name=worker.name,
+            exitcode=code,
+            signal=-code if code is not None and code < 0 else None,
+            task=task,
+        )
+
+    return error

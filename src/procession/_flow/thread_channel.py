@@ -1,0 +1,109 @@
+"""A channel over queues within the process, to worker threads: objects go as they are."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from operator import countOf
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from .channel import FAILED, NUDGE, READY, RESULTS, Channel, Claim, Head, Link, Message, Opened
+from .task import Call
+
+_NOTHING = (0, 0, 0, NUDGE, None)
+
+
+class ThreadChannel(Channel):
+    """For any number of workers; none of them dies before its time."""
+
+    def __init__(self) -> None:
+        self._tasks: SimpleQueue[Message | None] = SimpleQueue()
+        self._answers: SimpleQueue[Any] = SimpleQueue()
+
+    def prepare(self, call: Call, *, once: bool) -> None:
+        """See Channel; there is nothing to do."""
+
+    def send(self, mid: int, call: Call, items: Sequence[Any], index: int) -> None:
+        """See Channel."""
+        self._tasks.put((mid, call.mode, call.function, items))
+
+    def receive(self, inbox: deque[Any], timeout: float) -> bool:
+        """See Channel."""
+        poll = partial(self._answers.get, timeout > 0, max(timeout, 0))
+        try:
+            # One step for the interpreter, see RingChannel.
+            return bool(countOf(map(inbox.append, islice(iter(poll, _NOTHING[4]), 1)), None))
+        except Empty:
+            return False
+
+    def head(self, answer: Any) -> Head:
+        """See Channel."""
+        return answer[:4]  # type: ignore[no-any-return]
+
+    def carries(self, answer: Any) -> bool:
+        """See Channel; nothing is held but by its references."""
+        return False
+
+    def open(self, answer: Any) -> Opened:
+        """See Channel."""
+        return answer[4]  # type: ignore[no-any-return]
+
+    def nudge(self) -> None:
+        """See Channel."""
+        self._answers.put(_NOTHING)
+
+    def dismiss(self) -> None:
+        """See Channel."""
+        self._tasks.put(None)
+
+    def discard(self) -> None:
+        """See Channel."""
+        try:
+            while True:
+                self._tasks.get_nowait()
+        except Empty:
+            pass
+
+    def close(self) -> None:
+        """See Channel; queues go with their last reference."""
+
+    def link(self, slot: int, number: int) -> Link:
+        """See Channel."""
+        return ThreadLink(self._tasks, self._answers, number)
+
+    def claim(self, slot: int) -> Claim | None:
+        """See Channel; threads do not die."""
+        return None
+
+
+class ThreadLink(Link):
+    """A worker thread's end."""
+
+    def __init__(
+        self, tasks: SimpleQueue[Message | None], answers: SimpleQueue[Any], number: int
+    ) -> None:
+        self._tasks = tasks
+        self._answers = answers
+        self._number = number
+
+    def take(self) -> Message | None:
+        """See Link."""
+        return self._tasks.get()
+
+    def begin(self, begun: int, span: int) -> None:
+        """See Link."""
+
+    def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
+        """See Link."""
+        self._answers.put((mid, first, len(values), RESULTS, (values, errors)))
+
+    def ready(self) -> None:
+        """See Link."""
+        self._answers.put((0, self._number, 0, READY, None))
+
+    def failed(self, error: BaseException) -> None:
+        """See Link."""
+        self._answers.put((0, self._number, 0, FAILED, ((None,), {0: error})))

@@ -1,0 +1,171 @@
+"""The loop of a worker, process or thread: take a message, run its items, answer.
+
+A worker outlives whatever its tasks raise.  It ends when it is dismissed, when it has had the tasks
+that one worker may have, or, having said why, when its initializer fails.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice, starmap
+from multiprocessing import util as _util
+from time import monotonic
+from typing import Any
+
+from .channel import Link, Message
+from .task import EACH, STAR
+
+PATIENCE = 0.001
+"""Seconds for which results may lie with a worker while it goes on with the same message."""
+QUICK = 0.0001
+"""Seconds that a block of items shall take at most, by the pace of the last one."""
+BLOCK = 32
+"""Most items run in a block: so many may have to be run again when a worker is killed."""
+
+Begin = tuple[Callable[..., object] | None, Iterable[Any]]
+"""An initializer and its arguments."""
+
+
+class _Guard:
+    """Lets Ctrl-C interrupt tasks, but not the work between them.
+
+    A terminal sends SIGINT to the whole group.  The parent is the one to decide what comes of it;
+    a worker that died of it, or wrote a traceback, would only add to the noise.
+    """
+
+    inside = False
+
+    def install(self) -> None:
+        # Ignored, or somebody's own handler: as the program wants it.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, _number: int, _frame: object) -> None:
+        if self.inside:
+            raise KeyboardInterrupt
+
+
+def main(link: Link, begin: Begin, most: int | None) -> None:
+    """In a worker process: at most `most` messages, None for as many as come."""
+    guard = _Guard()
+    guard.install()
+    # What the program does when it is asked to end is not for its workers to do too, nor are their
+    # signals for its event loop.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    if not work(link, begin, most, guard):
+        sys.exit(1)
+
+
+def work(link: Link, begin: Begin, most: int | None = None, guard: _Guard | None = None) -> bool:
+    """The life of a worker; False if its initializer failed."""
+    guard = guard or _Guard()
+    if not _begun(link, begin, guard):
+        return False
+    count = 0
+    while (most is None or count < most) and _served(link, guard):
+        count += 1
+    _util.debug("worker ends after %d messages", count)
+    return True
+
+
+def _begun(link: Link, begin: Begin, guard: _Guard) -> bool:
+    initializer, arguments = begin
+    try:
+        if initializer is not None:
+            guard.inside = True
+            initializer(*arguments)
+            guard.inside = False
+    except BaseException as error:  # noqa: BLE001 - the pool raises it
+        guard.inside = False
+        link.failed(error)
+        return False
+    link.ready()
+    return True
+
+
+def _served(link: Link, guard: _Guard) -> bool:
+    """Take and answer one message, in a frame of its own so that nothing of it is kept while waiting."""
+    message = link.take()
+    if message is None:
+        return False
+    _Service(link, message, guard).run()
+    return True
+
+
+class _Service:
+    """The work on one message."""
+
+    def __init__(self, link: Link, message: Message, guard: _Guard) -> None:
+        self._link = link
+        self._guard = guard
+        self._mid, self._mode, self._function, self._items = message
+        self._count = len(self._items)
+        self._first = 0
+        self._values: list[Any] = []
+        self._errors: dict[int, BaseException] = {}
+
+    def run(self) -> None:
+        left = iter(self._items)
+        span, flushed = 1, monotonic()
+        before = flushed
+        while (begun := self._first + len(self._values)) < self._count:
+            span = min(span, self._count - begun)
+            self._link.begin(begun, span)
+            if not self._run_block(left, span):
+                left = iter(self._items[self._first + len(self._values) :])
+            now = monotonic()
+            if now - flushed > PATIENCE:
+                self._flush()
+                flushed = now
+            span = min(2 * span, BLOCK) if now - before < QUICK else 1
+            before = now
+        self._flush()
+
+    def _run_block(self, left: Iterator[Any], span: int) -> bool:
+        """Run that many items; False if one of them raised, which ends the block."""
+        values = self._values
+        expected = len(values) + span
+        try:
+            self._guard.inside = True
+            if span == 1:
+                values.append(self._call(next(left)))
+            else:
+                # What came before an error stays in the list.
+                values.extend(_CALLERS[self._mode](self._function, islice(left, span)))
+                # Within a loop in C, StopIteration looks like the end of the items.
+                if len(values) < expected:
+                    raise StopIteration
+            self._guard.inside = False
+        except BaseException as error:  # noqa: BLE001 - a task's error is its result
+            self._guard.inside = False
+            if self._first + len(values) < self._count:
+                self._errors[len(values)] = error
+                values.append(None)
+            return False
+        return True
+
+    def _call(self, item: Any) -> Any:
+        if self._mode == EACH:
+            return self._function(item)
+        if self._mode == STAR:
+            return self._function(*item)
+        args, kwds = item
+        return self._function(*args, **kwds)
+
+    def _flush(self) -> None:
+        if self._values:
+            self._link.answer(self._mid, self._first, self._values, self._errors)
+            self._first += len(self._values)
+            self._values = []
+            self._errors = {}
+
+
+def _apply(function: Callable[..., Any], items: Iterable[Any]) -> Iterator[Any]:
+    return map(lambda item: function(*item[0], **item[1]), items)
+
+
+_CALLERS: list[Callable[..., Iterator[Any]]] = [map, starmap, _apply]
+"""By mode: what gives the results of items, one after the other."""

@@ -22,7 +22,8 @@ from ._cpus import usable_cpus
 from ._flow import engine
 from ._flow.classic import classic
 from ._flow.feed import Feed
-from ._flow.future import ApplyResult, AsyncResult, Callback, MapResult
+from ._flow.future import ApplyResult, AsyncResult, MapResult
+from ._flow.job import Callback
 from ._flow.stream import IMapIterator, IMapUnorderedIterator, Stream
 from ._flow.task import APPLY, EACH, STAR, Call
 
@@ -81,7 +82,7 @@ class Pool(_std.Pool):
 
     def _new_engine(self) -> engine.Engine:
         begin = self._initializer, self._initargs
-        make = partial(self.Process, self._ctx)
+        make = partial(self.Process, self._ctx)  # type: ignore[arg-type]
         return engine.of_processes(self._processes, make, begin, self._maxtasksperchild)
 
     def __del__(self, _warn: Any = warnings.warn, run: str = RUN) -> None:
@@ -90,7 +91,7 @@ class Pool(_std.Pool):
 
     # ---- calls
 
-    def apply(self, func: Function, args: Iterable[Any] = (), kwds: Mapping[str, Any] = {}) -> Any:  # noqa: B006
+    def apply(self, func: Function, args: Iterable[Any] = (), kwds: Mapping[str, Any] = {}) -> Any:
         """`func(*args, **kwds)`, run by a worker; waits for the result."""
         return self.apply_async(func, args, kwds).get()
 
@@ -98,7 +99,7 @@ class Pool(_std.Pool):
         self,
         func: Function,
         args: Iterable[Any] = (),
-        kwds: Mapping[str, Any] = {},  # noqa: B006
+        kwds: Mapping[str, Any] = {},
         callback: Callback | None = None,
         error_callback: Callback | None = None,
     ) -> AsyncResult[Any]:
@@ -152,19 +153,23 @@ class Pool(_std.Pool):
         """As `starmap`, but gives an AsyncResult at once; for the callbacks see `apply_async`."""
         return self._map(STAR, func, iterable, chunksize, callback, error_callback)
 
-    def imap(self, func: Function, iterable: Iterable[Any], chunksize: int = 1) -> IMapIterator:
+    def imap(  # type: ignore[override]
+        self, func: Function, iterable: Iterable[Any], chunksize: int = 1
+    ) -> IMapIterator:
         """As `map`, but gives an iterator, which has each result, in order, as soon as it is there.
 
         The input is read only a little further than results are taken.  `next(timeout)` of the iterator
         raises TimeoutError if nothing comes in time.
         """
-        return self._imap(IMapIterator, func, iterable, chunksize)
+        iterator: IMapIterator = self._imap(IMapIterator, func, iterable, chunksize)
+        return iterator
 
-    def imap_unordered(
+    def imap_unordered(  # type: ignore[override]
         self, func: Function, iterable: Iterable[Any], chunksize: int = 1
     ) -> IMapUnorderedIterator:
         """As `imap`, but results come as they are done, in any order."""
-        return self._imap(IMapUnorderedIterator, func, iterable, chunksize)
+        iterator: IMapUnorderedIterator = self._imap(IMapUnorderedIterator, func, iterable, chunksize)
+        return iterator
 
     # ---- the end
 

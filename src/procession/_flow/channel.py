@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Protocol
 
 from .task import Call
 
-
 Head = tuple[int, int, int, int]
 """What an answer is about: (mid, first, count, kind); read without running anybody's code.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from .channel import Channel, Hire
@@ -45,6 +46,7 @@ class Crew:
         self._told: dict[int, BaseException | None] = {}
         self._numbers = count(1)
         self._failures = 0
+        self._filling = RLock()
         self._dismissed = False
         self._halted = False
         self._over = False
@@ -56,10 +58,11 @@ class Crew:
 
     def fill(self) -> None:
         """Start workers until there are as many as there shall be.  Raises what starting one raises."""
-        taken = {member.slot for member in tuple(self._members.values())}
-        for slot in range(self.size):
-            if slot not in taken and not (self._over or self._dismissed or self._halted):
-                self._start(slot)
+        with self._filling:
+            taken = {member.slot for member in tuple(self._members.values())}
+            for slot in range(self.size):
+                if slot not in taken and not (self._over or self._dismissed or self._halted):
+                    self._start(slot)
 
     def heard(self, number: int, error: BaseException | None) -> None:
         """A worker has started well, or tells the error that keeps it from it."""
@@ -87,6 +90,7 @@ class Crew:
     def disown(self) -> None:
         """In a forked child: the parent's workers are not ours."""
         self._over = True
+        self._filling = RLock()
         self.workers.clear()
         self._members.clear()
 

@@ -72,7 +72,8 @@ class Engine:
 
             reason = "" if error is None else f": {type(error).__qualname__}: {error}"
             lost = WorkerLostError(
-                f"the pool is broken, its workers do not start well; the last one, {text}{reason}", cause=error
+                f"the pool is broken, its workers do not start well; the last one, {text}{reason}",
+                cause=error,
             )
             lost.__cause__ = error
             return lost

@@ -1,86 +1,19 @@
-"""Jobs: what a caller has asked for in one call, and the results of those that have one end.
-
-A job is told of answers by the scheduler, which calls `take`, `landed` and `fail` under its lock, and
-perhaps again with the same answer (see there); they only note.  Unpickling is done by whoever asks
-for the results, in that thread.
-"""
+"""Results of the calls that have one end: `apply_async`, `map_async`, `starmap_async`."""
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable, Sequence
-from itertools import count
+from collections.abc import Sequence
 from multiprocessing import TimeoutError as _TimeoutError
 from multiprocessing.pool import ApplyResult as _StdApplyResult
 from multiprocessing.pool import MapResult as _StdMapResult
 from threading import RLock
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from .channel import Failed
-from .task import APPLY, Call
-
-if TYPE_CHECKING:
-    from .scheduler import Scheduler
+from .job import Callback, Job
+from .task import SPENT, Call
 
 T = TypeVar("T")
-Callback = Callable[[Any], object]
-
-_numbers = count()
-
-
-class Job:
-    """What the scheduler knows of a call: its number, whether all its messages have landed.
-
-    `complete`: every message has landed.  `done`, which is what those who wait ask for: the callbacks
-    have run too, if there are any.  The pool is held as long as something is pending, so that a pool
-    nobody else holds finishes its work.
-    """
-
-    one_fails_all: ClassVar[bool] = False
-    """Would one error hide all other results?"""
-
-    def __init__(self, pool: Any, call: Call, callback: Callback | None, error_callback: Callback | None) -> None:
-        self._pool = pool
-        self._scheduler: Scheduler = pool._scheduler
-        self._job = next(_numbers)
-        self._callback = callback
-        self._error_callback = error_callback
-        self.call = call
-        self.complete = False
-        self.done = False
-        self._scheduler.enter(self)
-
-    @property
-    def calls_back(self) -> bool:
-        """Is there a callback to be run before `done`?"""
-        return self._callback is not None or self._error_callback is not None
-
-    def expect(self, mid: int) -> None:
-        """A message is about to fly."""
-
-    def take(self, start: int, answer: Any) -> None:
-        """An answer that begins with result number `start`."""
-        raise NotImplementedError
-
-    def landed(self, mid: int) -> bool:
-        """A message is answered in full, or will never fly.  True if that was the last."""
-        raise NotImplementedError
-
-    def reject(self, error: BaseException) -> None:
-        """Nothing was ever sent, and this is why."""
-        self.take(0, Failed(error))
-
-    def fail(self, error: BaseException) -> None:
-        """Nothing more will come, and this is why."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """It is done: let go of what only pending jobs need.  May be called again."""
-        self._pool = None
-        self.call = _SPENT
-
-
-_SPENT = Call(print, APPLY)
 
 
 class ApplyResult(Job, _StdApplyResult[T]):
@@ -92,7 +25,7 @@ class ApplyResult(Job, _StdApplyResult[T]):
         callback: Callback | None = None,
         error_callback: Callback | None = None,
         *,
-        call: Call = _SPENT,
+        call: Call = SPENT,
     ) -> None:
         self._answer: Any = None
         super().__init__(pool, call, callback, error_callback)
@@ -132,7 +65,7 @@ class ApplyResult(Job, _StdApplyResult[T]):
             del value, self
 
     def outcome(self) -> tuple[bool, Any]:
-        """(True, result) or (False, error), of a job that has ended."""
+        """See Job."""
         known: tuple[bool, Any] | None = vars(self).get("_outcome")
         if known is None:
             # Whoever is first, all get the same object.
@@ -160,8 +93,6 @@ class ApplyResult(Job, _StdApplyResult[T]):
         """See Job."""
         self._answer = Failed(error)
 
-    __class_getitem__ = classmethod(types.GenericAlias)
-
 
 AsyncResult = ApplyResult
 
@@ -183,7 +114,7 @@ class MapResult(ApplyResult[list[T]], _StdMapResult[T]):
         callback: Callback | None = None,
         error_callback: Callback | None = None,
         *,
-        call: Call = _SPENT,
+        call: Call = SPENT,
     ) -> None:
         self._chunksize = chunksize
         self._value = [None] * length
@@ -225,15 +156,14 @@ class MapResult(ApplyResult[list[T]], _StdMapResult[T]):
     def digest(self) -> None:
         """Unpickle what has come."""
         with self._digesting:
-            while self._answers:
-                start = next(iter(self._answers))
+            for start in tuple(self._answers):
                 values, errors = self._scheduler.open(self._answers[start])
                 self._value[start : start + len(values)] = values
                 self._note(start, errors)
                 del self._answers[start]
 
     def outcome(self) -> tuple[bool, Any]:
-        """See ApplyResult."""
+        """See Job."""
         self.digest()
         return (True, self._value) if self._error is None else (False, self._error[1])
 
@@ -242,5 +172,3 @@ class MapResult(ApplyResult[list[T]], _StdMapResult[T]):
             number = min(errors)
             if self._error is None or start + number < self._error[0]:
                 self._error = start + number, errors[number]
-
-

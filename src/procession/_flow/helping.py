@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Protocol
 
@@ -45,10 +46,8 @@ class _Turn:
         self.bell.acquire()
 
     def ring(self) -> None:
-        try:
+        with suppress(RuntimeError):  # rung already, which is as good
             self.bell.release()
-        except RuntimeError:
-            pass  # rung already, which is as good
 
 
 class Helpers:
@@ -70,8 +69,6 @@ class Helpers:
 
         A `patient` thread, one on whom no caller waits, leads only where nobody else does.
         """
-        if waited.done:
-            return True
         if self._disowned:
             raise ProcessError("only the process that made the pool can wait for it, not a fork of it")
         end = None if timeout is None else monotonic() + timeout
@@ -136,6 +133,6 @@ class Helpers:
             self._pass_on()
 
     def _pass_on(self) -> None:
-        turns = sorted(tuple(self._turns.values()), key=lambda turn: turn.patient)
+        turns = tuple(self._turns.values())
         if turns:
-            turns[0].ring()
+            min(turns, key=lambda turn: turn.patient).ring()

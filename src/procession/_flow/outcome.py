@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from multiprocessing.pool import MaybeEncodingError, RemoteTraceback
+from multiprocessing.pool import MaybeEncodingError, RemoteTraceback  # type: ignore[attr-defined]
+from types import FunctionType
 from typing import Any
 
+from .._main import MAIN_NAMES
 from ..errors import TransferError
 from ..reduction import dumps, loads, travels
 from .channel import ODD, RESULTS, Opened
@@ -80,7 +82,8 @@ def pack_error(error: BaseException, carry: list[Any]) -> PackedError:
         travels(error)
         return dumps(error, carry), text
     except BaseException as reason:  # noqa: BLE001 - somebody else's code, and its error is told
-        return dumps(_encoding_error(reason, error)), f"{text}\nThe error itself cannot travel:\n{_chain(reason)}"
+        text = f"{text}\nThe error itself cannot travel:\n{_chain(reason)}"
+        return dumps(_encoding_error(reason, error)), text
 
 
 def unpack_error(packed: PackedError) -> BaseException:
@@ -108,6 +111,9 @@ def traceback_of(error: BaseException) -> str:
 def _pack_value(value: Any, carry: list[Any]) -> bytes | PackedError:
     carried = len(carry)
     try:
+        if type(value) is FunctionType and value.__module__ not in MAIN_NAMES:
+            # As in the stdlib, whose suite wants it so: by its name or not at all.
+            return pickle.dumps(value, PROTOCOL)
         return dumps(value, carry, label="result")
     except BaseException as reason:  # noqa: BLE001 - somebody else's code, and its error is told
         del carry[carried:]

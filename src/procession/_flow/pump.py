@@ -1,9 +1,9 @@
 """Callbacks: a thread that runs them, one after the other, in the order in which jobs end.
 
 It lives while callbacks are owed (and LINGER longer), or while a closed pool has work left, so that
-both come to their end though nobody waits.  As long as it has nothing to run it helps to receive, but leaves that to
-callers who wait.  Callbacks run in no other thread: not in a caller's, which may hold locks that
-they want.
+both come to their end though nobody waits.  As long as it has nothing to run it helps to receive, but
+leaves that to callers who wait.  Callbacks run in no other thread: not in a caller's, which may hold
+locks that they want.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .future import Job
+from .job import Job
 
 if TYPE_CHECKING:
     from .scheduler import Scheduler

@@ -199,17 +199,17 @@ class RingLink(Link):
             self._put(mid, first, len(values), kind, payload, carry)
         except MemoryError as error:
             kind, payload = outcome.pack(values, dict.fromkeys(range(len(values)), error), [])
-            self._put(mid, first, len(values), kind, payload, ())
+            self._put(mid, first, len(values), kind, payload, [])
 
     def ready(self) -> None:
         """See Link."""
-        self._put(0, self._number, 0, READY, b"", ())
+        self._put(0, self._number, 0, READY, b"", [])
 
     def failed(self, error: BaseException) -> None:
         """See Link."""
-        self._put(0, self._number, 0, FAILED, _packed(error), ())
+        self._put(0, self._number, 0, FAILED, _packed(error), [])
 
-    def _put(self, mid: int, first: int, count: int, kind: int, payload: bytes, carry: Sequence[Any]) -> None:
+    def _put(self, mid: int, first: int, count: int, kind: int, payload: bytes, carry: list[Any]) -> None:
         if carry:
             kind |= _CARRIES
         self._answers.put(_HEAD.pack(mid, first, count, kind) + payload, True, None, 0, carry)
@@ -226,7 +226,7 @@ class RingLink(Link):
     def _unread(self, error: BaseException) -> None:
         claim = self._claims.read(self._slot)
         assert claim is not None
-        self._put(claim[0], 0, 0, UNREAD, _packed(error), ())
+        self._put(claim[0], 0, 0, UNREAD, _packed(error), [])
 
 
 def _packed(error: BaseException) -> bytes:

@@ -19,9 +19,8 @@ from threading import RLock
 from typing import Any, Protocol
 
 from .channel import FAILED, NUDGE, READY, UNREAD, Channel, Claim, Failed, Notes, Opened, Whole
-from .future import Job
 from .helping import Helpers, Waited
-from .task import Flight
+from .job import Flight, Job
 
 GLANCE = 64
 """Messages after which who submits looks for answers: or a program that never asks would pile them up."""
@@ -163,7 +162,7 @@ class Scheduler:
 
     def wait(self, waited: Waited, timeout: float | None = None) -> bool:
         """Help until `waited` is done; False if it is not within `timeout` seconds."""
-        return self.helpers.wait(waited, timeout)
+        return waited.done or self.helpers.wait(waited, timeout)
 
     def settle(self) -> None:
         """Work off what other threads have received; with the lock held."""

@@ -11,7 +11,7 @@ from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from .future import Job
+from .job import Job
 from .task import Call
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Stream(Job):
     def __init__(self, pool: Any, call: Call, *, ordered: bool) -> None:
         self._ordered = ordered
         self._answers: dict[int, Any] = {}
+        self._arrived: deque[int] = deque()
         self._flying: set[int] = set()
         self._current: tuple[int, int, deque[Outcome]] = (-1, 0, deque())
         self._end: tuple[int, BaseException | None] | None = None
@@ -65,6 +66,8 @@ class Stream(Job):
         """See Job."""
         if not self._abandoned:
             self._answers[start] = answer
+            if not self._ordered:
+                self._arrived.append(start)
             self._scheduler.helpers.wake(self.news)
 
     def landed(self, mid: int) -> bool:
@@ -91,6 +94,7 @@ class Stream(Job):
         """Nobody will take any more; the tasks are run nevertheless."""
         self._abandoned = True
         self._answers.clear()
+        self._arrived.clear()
 
     @property
     def on_the_way(self) -> int:
@@ -117,7 +121,7 @@ class Stream(Job):
             return value
         if isinstance(error, StopIteration):
             # It would end the caller's loop as if there were no more results.
-            raise RuntimeError("a task raised StopIteration") from error
+            raise RuntimeError("a task raised StopIteration") from error  # noqa: TRY004
         raise error
 
     def _pop(self) -> Outcome | None:
@@ -145,7 +149,9 @@ class Stream(Job):
             self._answers.pop(before, None)
             if self._ordered:
                 return end if end in self._answers else None
-            return next(iter(self._answers), None)
+            while self._arrived and self._arrived[0] not in self._answers:
+                self._arrived.popleft()
+            return self._arrived[0] if self._arrived else None
 
     def _ending(self) -> Outcome | None:
         """What comes where nothing is: None if something still may."""
@@ -186,7 +192,7 @@ class IMapIterator(_Base):
         self._refill()
         return self._stream.next(timeout)
 
-    __next__ = next
+    __next__ = next  # noqa: A003
 
     def __del__(self) -> None:
         self._orphan()

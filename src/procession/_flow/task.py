@@ -1,20 +1,17 @@
-"""What is submitted, and what is remembered of it while it flies."""
+"""What is submitted: a function, how it is to be called, and what errors say of it."""
 
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .future import Job
+from collections.abc import Callable
+from typing import Any
 
 EACH = 0
 """Each item of a message is one argument."""
 STAR = 1
 """Each item holds all positional arguments."""
 APPLY = 2
-"""Each item is (args, kwds)."""
+"""The only item is (args, kwds)."""
 
 
 class Call:
@@ -53,19 +50,5 @@ def _short(value: Any) -> str:
         return f"<{type(value).__qualname__}>"
 
 
-class Flight:
-    """One message on its way: `items` of `job` from number `start` on.
-
-    `done` counts the items answered, in order.  `end` is how many are to be: fewer than were sent
-    when the rest is sent again.  `unread` counts workers that died before they began an item.
-    """
-
-    __slots__ = ("done", "end", "items", "job", "start", "unread")
-
-    def __init__(self, job: Job, start: int, items: Sequence[Any], unread: int = 0) -> None:
-        self.job = job
-        self.start = start
-        self.items = items
-        self.done = 0
-        self.end = len(items)
-        self.unread = unread
+SPENT = Call(print, APPLY)
+"""In the place of a call that need not be remembered any longer."""

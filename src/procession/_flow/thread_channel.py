@@ -82,9 +82,7 @@ class ThreadChannel(Channel):
 class ThreadLink(Link):
     """A worker thread's end."""
 
-    def __init__(
-        self, tasks: SimpleQueue[Message | None], answers: SimpleQueue[Any], number: int
-    ) -> None:
+    def __init__(self, tasks: SimpleQueue[Message | None], answers: SimpleQueue[Any], number: int) -> None:
         self._tasks = tasks
         self._answers = answers
         self._number = number

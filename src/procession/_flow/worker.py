@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, starmap
 from multiprocessing import util as _util
 from time import monotonic
@@ -163,9 +163,5 @@ class _Service:
             self._errors = {}
 
 
-def _apply(function: Callable[..., Any], items: Iterable[Any]) -> Iterator[Any]:
-    return map(lambda item: function(*item[0], **item[1]), items)
-
-
-_CALLERS: list[Callable[..., Iterator[Any]]] = [map, starmap, _apply]
-"""By mode: what gives the results of items, one after the other."""
+_CALLERS: dict[int, Callable[..., Iterator[Any]]] = {EACH: map, STAR: starmap}
+"""By mode: what gives the results of items, one after the other.  A call has but one item."""

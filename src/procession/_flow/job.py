@@ -1,0 +1,96 @@
+"""Jobs: what the scheduler knows of a call, and what it remembers of its messages while they fly.
+
+A job is told of answers by the scheduler, which calls `take`, `landed` and `fail` under its lock, and
+perhaps again with the same answer (see there); they only note.  Unpickling is done by whoever asks
+for the results, in that thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any, ClassVar
+
+from .channel import Failed
+from .task import SPENT, Call
+
+Callback = Callable[[Any], object]
+
+_numbers = count()
+
+
+class Job:
+    """What the scheduler knows of a call: its number, whether all its messages have landed.
+
+    `complete`: every message has landed.  `done`, which is what those who wait ask for: the callbacks
+    have run too, if there are any.  The pool is held as long as something is pending, so that a pool
+    nobody else holds finishes its work.
+    """
+
+    one_fails_all: ClassVar[bool] = False
+    """Would one error hide all other results?"""
+
+    def __init__(
+        self, pool: Any, call: Call, callback: Callback | None, error_callback: Callback | None
+    ) -> None:
+        self._pool = pool
+        # A Scheduler; not named here, since its module imports this one.
+        self._scheduler: Any = pool._scheduler
+        self._job = next(_numbers)
+        self._callback = callback
+        self._error_callback = error_callback
+        self.call = call
+        self.complete = False
+        self.done = False
+        self._scheduler.enter(self)
+
+    @property
+    def calls_back(self) -> bool:
+        """Is there a callback to be run before `done`?"""
+        return self._callback is not None or self._error_callback is not None
+
+    def expect(self, mid: int) -> None:
+        """A message is about to fly."""
+
+    def take(self, start: int, answer: Any) -> None:
+        """An answer that begins with result number `start`."""
+        raise NotImplementedError
+
+    def landed(self, mid: int) -> bool:
+        """A message is answered in full, or will never fly.  True if that was the last."""
+        raise NotImplementedError
+
+    def reject(self, error: BaseException) -> None:
+        """Nothing was ever sent, and this is why."""
+        self.take(0, Failed(error))
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more will come, and this is why."""
+        raise NotImplementedError
+
+    def outcome(self) -> tuple[bool, Any]:
+        """(True, result) or (False, error), of a job that has ended."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """It is done: let go of what only pending jobs need.  May be called again."""
+        self._pool = None
+        self.call = SPENT
+
+
+class Flight:
+    """One message on its way: `items` of `job` from number `start` on.
+
+    `done` counts the items answered, in order.  `end` is how many are to be: fewer than were sent
+    when the rest is sent again.  `unread` counts workers that died before they began an item.
+    """
+
+    __slots__ = ("done", "end", "items", "job", "start", "unread")
+
+    def __init__(self, job: Job, start: int, items: Sequence[Any], unread: int = 0) -> None:
+        self.job = job
+        self.start = start
+        self.items = items
+        self.done = 0
+        self.end = len(items)
+        self.unread = unread

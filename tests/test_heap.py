@@ -9,7 +9,7 @@ import pytest
 
 from procession import heap
 from procession.heap import BufferWrapper
-from tests.test_synchronize import end, start
+from tests.kit.running import end, start
 
 
 def test_it_is_one_of_the_stdlibs() -> None:

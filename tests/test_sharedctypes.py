@@ -30,7 +30,7 @@ from procession.sharedctypes import (
     synchronized,
 )
 from procession.synchronize import Lock, RLock
-from tests.test_synchronize import LONG, end, start
+from tests.kit.running import LONG, end, start
 
 CODES = "c u b B h H i I l L q Q f d".split()  # noqa: SIM905
 

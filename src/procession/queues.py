@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import _family
 from ._alias import mirror
+from ._condition import Gauge
 from ._ends import HANDLE_CLOSED, Reader, Writer
 from ._port import Port, is_closed
 from .errors import TransferError
 from .reduction import dumps
-from .synchronize import Gauge, Lock
+from .synchronize import Lock
 
 __all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
 
@@ -149,9 +150,8 @@ class Queue(_Ends, _StdQueue[T]):
             if self._is_told(error, obj):
                 return
             raise
-        if not (
-            self._port.put(data, block, timeout, 0, carry) if carry else self._port.put(data, block, timeout)
-        ):
+        port, block = self._port, bool(block)
+        if not (port.put(data, block, timeout, 0, carry) if carry else port.put(data, block, timeout)):
             raise Full
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:

@@ -444,7 +444,7 @@ class AwkwardError(Exception):
 def test_what_travels_is_told_by_trying(sharer: dict[int, Any]) -> None:
     assert loads(travels(ValueError(1))).args == (1,)
     with pytest.raises(
-        TransferTypeError, match=r"^AwkwardError: it is pickled, but cannot be rebuilt: .*'text'"
+        TransferTypeError, match=r"^AwkwardError: it is .* cannot be rebuilt: .*'text'"
     ):
         travels(AwkwardError(1, "x"))
     with pytest.raises(TransferTypeError, match=r"args\[0\]: cannot pickle"):

@@ -7,6 +7,9 @@ Both directions outlive an interruption.  Where a signal handler raises in the m
 the part received is kept for the next `receive`, and the rest to send goes out before the next
 message; so the stream never gets out of step.  Threads take turns, a message each.
 
+A handler may run as soon as a system call has returned, before its result has a name.  So results
+are appended to a list within C code: ``results.extend(map(os.read, (fd,), (size,)))``.
+
 Used by :mod:`procession.connection`.
 """
 
@@ -19,17 +22,15 @@ import struct
 import sys
 import threading
 import weakref
-from collections.abc import Callable
 from multiprocessing import BufferTooShort
-from typing import Any, TypeVar
-
-_Got = TypeVar("_Got", int, bytes)
+from typing import Any
 
 _SHORT = struct.Struct("!i")
 _LONG = struct.Struct("!iQ")
+_LONG_FOLLOWS = _SHORT.pack(-1)
 _LIMIT = 0x7FFFFFFF
 
-# Up to here a message is read by one call into an object of its own, without a buffer to fill.
+# Up to here a message is read into objects of their own, mostly one; beyond into a buffer.
 _SMALL = 1 << 16
 
 _boxes: weakref.WeakSet[_Box] = weakref.WeakSet()
@@ -46,11 +47,42 @@ class _Box:
         """Forget half a message, and who was at it: in a forked child it is the parent's."""
         # Recursive, for a signal handler that sends where the thread it interrupts waits to.
         self._turn = threading.RLock()
-        self._amid = False
 
-    def _begin(self) -> None:
-        if self._amid:
-            raise RuntimeError("a signal handler used a Connection in the middle of a message on it")
+
+def _refuse() -> None:
+    raise RuntimeError("a signal handler used a Connection in the middle of a message on it")
+
+
+def _after_fork() -> None:
+    for box in list(_boxes):
+        box.reset()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+# ---- sending -------------------------------------------------------------------------------
+
+
+class _Sending:
+    """A message on its way out, behind what is left of one that was interrupted."""
+
+    __slots__ = ("counts", "overdue", "parts", "total")
+
+    def __init__(self, overdue: list[memoryview], head: bytes, data: bytes | memoryview) -> None:
+        self.overdue = overdue
+        self.parts = [*overdue, memoryview(head), memoryview(data)]
+        self.total = sum(map(len, self.parts))
+        self.counts: list[int] = []
+
+    def is_amid(self) -> bool:
+        return 0 < sum(self.counts) < self.total or bool(self.overdue and not self.counts)
+
+    def left(self) -> list[memoryview]:
+        """What must still go out: not the message, if nothing of it has."""
+        done = sum(self.counts)
+        begun = done > sum(map(len, self.overdue))
+        return _after(done, self.parts if begun else self.overdue)
 
 
 class Outbox(_Box):
@@ -59,29 +91,36 @@ class Outbox(_Box):
     def reset(self) -> None:
         """Forget half a message, and who was at it."""
         super().reset()
-        self._rest: list[memoryview] = []
+        self._overdue: list[memoryview] = []
+        self._sending: _Sending | None = None
 
     def send(self, fd: int, data: bytes | memoryview) -> None:
         """Write one message whole.  Raises BrokenPipeError if nobody can read it any more."""
         size = len(data)
         head = _SHORT.pack(size) if size <= _LIMIT else _LONG.pack(-1, size)
         with self._turn:
-            self._begin()
-            if self._rest:
-                self._drain(fd, self._rest)
-            done = os.writev(fd, (head, data))
-            if done < len(head) + size:
-                self._drain(fd, _after(done, [memoryview(head), memoryview(data)]))
+            interrupted = self._sending
+            if interrupted is not None and interrupted.is_amid():
+                _refuse()
+            sending = self._sending = _Sending(self._overdue, head, data)
+            try:
+                _write(fd, sending)
+            finally:
+                # Copied: the sender may use its buffer for something else.
+                self._overdue = [memoryview(bytes(part)) for part in sending.left()]
+                self._sending = interrupted
 
-    def _drain(self, fd: int, parts: list[memoryview]) -> None:
-        """Write the rest of a message that has begun."""
-        self._amid = True
+
+def _write(fd: int, sending: _Sending) -> None:
+    counts, parts = sending.counts, sending.parts
+    while (done := sum(counts)) < sending.total:
         try:
-            while parts:
-                parts = _after(_patiently(os.writev, fd, parts, select.POLLOUT), parts)
-        finally:
-            self._rest = [memoryview(bytes(part)) for part in parts]  # the sender may reuse its own
-            self._amid = False
+            counts.extend(map(os.writev, (fd,), (_after(done, parts) if done else parts,)))
+            counts[:] = [sum(counts)]
+        except BlockingIOError:
+            if not sending.is_amid():
+                raise
+            _await(fd, select.POLLOUT)
 
 
 def _after(done: int, parts: list[memoryview]) -> list[memoryview]:
@@ -94,18 +133,30 @@ def _after(done: int, parts: list[memoryview]) -> list[memoryview]:
     return remaining
 
 
+def _await(fd: int, event: int) -> None:
+    """Wait for a descriptor that somebody has made non-blocking."""
+    poller = select.poll()
+    poller.register(fd, event)
+    poller.poll()
+
+
+# ---- receiving -----------------------------------------------------------------------------
+
+
 class Inbox(_Box):
     """What comes out of a stream."""
 
     def reset(self) -> None:
         """Forget half a message, and who was at it."""
         super().reset()
+        self._busy = False
         self._forget()
 
     def _forget(self) -> None:
-        self._head = b""
-        self._buffer: io.BytesIO | None = None
-        self._got = 0
+        self._head: list[bytes] = []
+        self._body: list[bytes] = []  # of a small message
+        self._buffer: io.BytesIO | None = None  # of a large one
+        self._counts: list[int] = []
 
     def receive(self, fd: int, limit: int | None = None) -> bytes | None:
         """Wait for the next message and read it.
@@ -114,14 +165,14 @@ class Inbox(_Box):
         length.  Raises EOFError where the stream ends, OSError where it ends within a message.
         """
         with self._turn:
-            self._begin()
+            busy = self._begin()
             try:
                 size = self._length(fd)
                 if size < 0 or (limit is not None and size > limit):
                     return None
                 return self._whole(fd, size)
             finally:
-                self._amid = False
+                self._busy = busy
 
     def receive_into(self, fd: int, target: memoryview) -> int | None:
         """As `receive`, into `target`; gives the length.
@@ -129,92 +180,86 @@ class Inbox(_Box):
         Raises BufferTooShort, with the message, if it does not fit.
         """
         with self._turn:
-            self._begin()
+            busy = self._begin()
             try:
                 size = self._length(fd)
                 if size > len(target):
                     raise BufferTooShort(self._whole(fd, size))
-                if size >= 0:
-                    self._into(fd, target[:size])
-                return None if size < 0 else size
+                if size < 0:
+                    return None
+                self._into(fd, target[:size])
+                return size
             finally:
-                self._amid = False
+                self._busy = busy
+
+    def _begin(self) -> bool:
+        busy, self._busy = self._busy, True
+        if busy and self._head:
+            _refuse()
+        return busy
 
     def _length(self, fd: int) -> int:
         """The length of the message that comes, or a negative number if that is none."""
-        while (missing := self._missing()) > 0:
-            part = self._read(fd, missing)
-            if not part and not self._head:
-                raise EOFError
-            self._head += _some(part)
-            self._amid = True
-        if len(self._head) == _SHORT.size:
-            size: int = _SHORT.unpack(self._head)[0]
-            return size
-        size = _LONG.unpack(self._head)[1]
+        head = b"".join(self._head)
+        while (missing := (_LONG if head[:4] == _LONG_FOLLOWS else _SHORT).size - len(head)) > 0:
+            if not self._read(fd, missing, self._head):
+                raise OSError("got end of file during message") if head else EOFError
+            head = b"".join(self._head)
+        if len(head) == _SHORT.size:
+            return int(_SHORT.unpack(head)[0])
+        size = int(_LONG.unpack(head)[1])
         return size if size <= sys.maxsize else -1
 
-    def _missing(self) -> int:
-        known = len(self._head)
-        is_long = known >= _SHORT.size and self._head.startswith(b"\xff\xff\xff\xff")
-        return (_LONG.size if is_long else _SHORT.size) - known
-
     def _whole(self, fd: int, size: int) -> bytes:
-        if size <= _SMALL and self._buffer is None:
-            data = self._read(fd, size) if size else b""
-            if len(data) == size:
-                self._forget()
-                return data
-            self._keep(memoryview(_some(data)), size)
-        elif self._buffer is None:
-            self._keep(memoryview(b""), size)
-        assert self._buffer is not None
-        with self._buffer.getbuffer() as view:
-            self._fill(fd, view)
-        data = self._buffer.getvalue()  # no copy: the buffer is a bytes object of this size
+        data = self._small(fd, size) if size <= _SMALL and self._buffer is None else self._large(fd, size)
         self._forget()
         return data
 
+    def _small(self, fd: int, size: int) -> bytes:
+        body = self._body
+        while (missing := size - sum(map(len, body))) > 0:
+            if not self._read(fd, missing, body):
+                raise OSError("got end of file during message")
+        return body[0] if len(body) == 1 else b"".join(body)
+
+    def _large(self, fd: int, size: int) -> bytes:
+        if self._buffer is None:
+            self._buffer = io.BytesIO(bytes(size))
+        with self._buffer.getbuffer() as view:
+            self._fill(fd, view)
+        return self._buffer.getvalue()  # no copy: the buffer is a bytes object of this size
+
     def _into(self, fd: int, target: memoryview) -> None:
-        if self._buffer is not None:
+        if self._buffer is not None or self._body:
             target[:] = self._whole(fd, len(target))
             return
         try:
             self._fill(fd, target)
         except BaseException:
-            self._keep(target[: self._got], len(target))
+            self._buffer = io.BytesIO(bytes(len(target)))
+            self._buffer.write(target[: sum(self._counts)])
             raise
         self._forget()
 
-    def _keep(self, part: memoryview, size: int) -> None:
-        """Have a buffer for `size` bytes that begins with this part."""
-        self._buffer, self._got = io.BytesIO(bytes(size)), len(part)
-        self._buffer.write(part)
-
     def _fill(self, fd: int, view: memoryview) -> None:
-        while self._got < len(view):
-            count = _patiently(os.readv, fd, [view[self._got :]], select.POLLIN)
-            self._got += _some(count)
+        while (got := sum(self._counts)) < len(view):
+            try:
+                self._counts.extend(map(os.readv, (fd,), ([view[got:]],)))
+            except BlockingIOError:
+                _await(fd, select.POLLIN)
+                continue
+            if self._counts[-1] == 0:
+                raise OSError("got end of file during message")
+            self._counts[:] = [sum(self._counts)]
 
-    def _read(self, fd: int, size: int) -> bytes:
-        if not self._head:
-            return os.read(fd, size)
-        return _patiently(os.read, fd, size, select.POLLIN)
-
-
-def _patiently(call: Callable[[int, Any], _Got], fd: int, argument: Any, event: int) -> _Got:
-    """Read or write on; where somebody has made the descriptor non-blocking, wait for it."""
-    while True:
-        try:
-            return call(fd, argument)
-        except BlockingIOError:
-            poller = select.poll()
-            poller.register(fd, event)
-            poller.poll()
-
-
-def _some(got: _Got) -> _Got:
-    """What was read within a message, which must not be nothing."""
-    if not got:
-        raise OSError("got end of file during message")
-    return got
+    def _read(self, fd: int, size: int, into: list[Any]) -> bool:
+        """Read up to `size` bytes; False at the end of the stream."""
+        while True:
+            try:
+                into.extend(map(os.read, (fd,), (size,)))
+            except BlockingIOError:
+                if not self._head:
+                    raise
+                _await(fd, select.POLLIN)
+                continue
+            return bool(into[-1]) or bool(into.pop())

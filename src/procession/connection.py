@@ -91,6 +91,10 @@ class Connection(_Base):
         with memoryview(buf) as view:
             if not 0 <= offset <= view.nbytes:
                 raise ValueError("negative offset" if offset < 0 else "offset too large")
+            if view.readonly:
+                raise TypeError(
+                    f"a buffer to receive into must not be read-only, as this {type(buf).__name__} is"
+                )
             target = view.cast("B") if view.nbytes else memoryview(bytearray())
             with target, target[offset:] as room:
                 size = self._inbox.receive_into(self._handle, room)

@@ -461,6 +461,74 @@ def test_an_interrupted_receive_goes_on_where_it_stopped(sent: int, into: bool) 
         assert reader.recv() == "next"
 
 
+class Storm:
+    """Signals all the time, whose handler raises once a call, wherever the call is."""
+
+    def __init__(self) -> None:
+        self.armed = False
+        self.hits = 0
+
+    def handler(self, *_: object) -> None:
+        if self.armed:
+            self.armed = False
+            self.hits += 1
+            raise InterruptError
+
+    def run(self, call: Callable[[], Any]) -> Any:
+        try:
+            self.armed = True
+            result = call()
+            self.armed = False
+        except InterruptError:
+            return None
+        return result
+
+
+def number_in(message: bytes) -> int:
+    """The number that a message consists of; AssertionError if it is of two messages."""
+    assert message == message[:4] * (len(message) // 4)
+    return int.from_bytes(message[:4], "big")
+
+
+def test_a_storm_of_signals_while_receiving() -> None:
+    reader, writer = Pipe()
+    storm, got = Storm(), []
+
+    def send() -> None:
+        with writer:
+            for number in range(3000):
+                writer.send_bytes(number.to_bytes(4, "big") * (17000 if number % 5 == 0 else 3))
+
+    with reader, running(send), alarms(storm.handler, 0.0005), contextlib.suppress(EOFError):
+        while True:
+            message = storm.run(reader.recv_bytes)
+            got += [] if message is None else [number_in(message)]
+    assert storm.hits > 10
+    assert got == sorted(set(got))
+    assert len(got) > 2500  # one may be lost where the handler raises when it was just received
+
+
+def test_a_storm_of_signals_while_sending() -> None:
+    reader, writer = Pipe()
+    storm, got, sent = Storm(), [], []
+
+    def receive() -> None:
+        with contextlib.suppress(EOFError):
+            while True:
+                got.append(number_in(reader.recv_bytes()))
+
+    with reader, running(receive), writer, alarms(storm.handler, 0.0005):
+        for number in range(3000):
+            message = number.to_bytes(4, "big") * (17000 if number % 5 == 0 else 3)
+            if storm.run(lambda message=message: (writer.send_bytes(message), 1)[1]):
+                sent.append(number)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        writer.send_bytes((3000).to_bytes(4, "big"))
+    assert storm.hits > 10
+    assert got == sorted(set(got))
+    assert set(sent) <= set(got)
+
+
 def test_the_rest_of_an_interrupted_message_goes_before_the_next() -> None:
     reader, writer = Pipe()
     data = bytearray(os.urandom(5_000_000))

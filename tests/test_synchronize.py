@@ -141,6 +141,14 @@ def test_an_rlock_is_not_given_back_by_another_thread() -> None:
     assert len(raised) == 1
 
 
+def test_any_true_or_false_value_says_whether_to_wait() -> None:
+    lock = Lock()
+    for block in (0, 1, [], "yes"):
+        assert lock.acquire(block)
+        assert not lock.acquire(block, 0.01)
+        lock.release()
+
+
 def test_timeouts_are_never_shorter_than_asked() -> None:
     lock = Lock()
     lock.acquire()

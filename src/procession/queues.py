@@ -150,7 +150,7 @@ class Queue(_Ends, _StdQueue[T]):
             if self._is_told(error, obj):
                 return
             raise
-        port, block = self._port, bool(block)
+        port = self._port
         if not (port.put(data, block, timeout, 0, carry) if carry else port.put(data, block, timeout)):
             raise Full
 

@@ -123,6 +123,25 @@ def test_threads_and_descriptor_go_with_the_queue(let_go: Callable[[Any], None])
     eventually(lambda: descriptors() == before)
 
 
+def test_where_no_thread_is_to_be_had_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, threads, begin = descriptors(), watchers(), threading.Thread.start
+
+    def start_one_only(thread: threading.Thread) -> None:
+        if watchers() > threads:
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    made: Any = SimpleQueue()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start_one_only)
+        with pytest.raises(RuntimeError, match="new thread"):
+            made._reader.fileno()
+    eventually(lambda: watchers() == threads)
+    assert descriptors() == before
+    made.put(1)
+    assert is_readable(made._reader)
+
+
 def test_a_queue_collected_in_a_cycle_ends_its_threads() -> None:
     threads = watchers()
     made: Any = SimpleQueue()

@@ -36,8 +36,15 @@ class Readiness:
         self._open = True
         self._is_set = False
         self._fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._threads: frozenset[threading.Thread] = frozenset()
         self.update()
-        self._threads = {self._start(False, ring.wait_readable), self._start(True, ring.wait_drained)}
+        try:
+            self._start(False, ring.wait_readable)
+            self._start(True, ring.wait_drained)
+        except BaseException:
+            # The system has no thread for us: what we have so far goes again.
+            self.close()
+            raise
 
     def fileno(self) -> int:
         """The descriptor; it stays this object's."""
@@ -82,21 +89,22 @@ class Readiness:
         """In a forked child: threads and waits are the parent's, only the descriptor is a copy."""
         self._turn = threading.Condition(threading.RLock())
         self._open = False
-        self._threads = set()
+        self._threads = frozenset()
         self._end()
 
-    def _start(self, when: bool, wait: Callable[[], bool]) -> threading.Thread:
+    def _start(self, when: bool, wait: Callable[[], bool]) -> None:
         name = "ProcessionQueueDrained" if when else "ProcessionQueueReadable"
         thread = threading.Thread(target=self._watch, args=(when, wait), name=name, daemon=True)
         thread.start()
-        return thread
+        with self._turn:
+            self._threads |= {thread}
 
     def _watch(self, when: bool, wait: Callable[[], bool]) -> None:
         while self._await_turn(when):
             wait()
             self.update()
         with self._turn:
-            self._threads = self._threads - {threading.current_thread()}
+            self._threads -= {threading.current_thread()}
         self._end()
 
     def _await_turn(self, when: bool) -> bool:

@@ -1,11 +1,11 @@
 """Python's multiprocessing on a new engine: the same names, as methods of the default context."""
 
+import typing as _typing
 from multiprocessing import __all__ as _names
-from typing import TYPE_CHECKING, Any
 
 from . import context as _context
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from .errors import DeadlockError as DeadlockError
     from .errors import OwnerDiedError as OwnerDiedError
     from .errors import TaskTimeoutError as TaskTimeoutError
@@ -64,7 +64,7 @@ _errors = ("DeadlockError", "OwnerDiedError", "TaskTimeoutError", "TransferError
 __all__ = [*_names, *_errors]  # noqa: PLE0604
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name in _errors:
         from . import errors
 

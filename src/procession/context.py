@@ -230,11 +230,6 @@ class DefaultContext(BaseContext, _std.DefaultContext):
         context = self._settled() if allow_none else self.get_context()
         return None if context is None else context._name
 
-    def get_all_start_methods(self) -> list[str]:
-        """The start methods of this machine, the default first."""
-        first = self._default_context._name
-        return [first, *(name for name in ("fork", "spawn", "forkserver") if name != first)]
-
     def _settled(self) -> BaseContext | None:
         """The actual context if it is fixed; in a child, to start with, the one that started it."""
         if _process.started_by is not None:

@@ -1,6 +1,7 @@
 """The fork server: what its children see of those who ask for them, and its own life and death."""
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -330,6 +331,38 @@ def test_fork_refused_by_the_server(ctx: Any, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(BlockingIOError, match="the fork server could not start a child"):
         child.start()
     assert child.pid is None
+
+
+def test_the_server_runs_out_of_descriptors(ctx: Any) -> None:
+    forkserver._forkserver._stop()
+    pid = server_pid()
+    assert ended(ctx, leave, 0) == 0
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(set(range(1000)) - held), hard))
+    child = ctx.Process(target=leave, args=(0,))
+    with pytest.raises(OSError, match="Too many open files"):
+        child.start()
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+    assert ended(ctx, leave, 4) == 4
+    assert server_pid() == pid
+    forkserver._forkserver._stop()  # its spare children have the low limit still
+
+
+def test_ctrl_c_in_the_middle_of_a_start(ctx: Any) -> None:
+    """The child, of which nobody would know, is put down; the next start is as any other."""
+    pid = server_pid()
+    assert ended(ctx, leave, 0) == 0
+    spares = eventually(lambda: proc.descendants(pid))
+    os.kill(pid, signal.SIGSTOP)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    threading.Timer(0.5, os.kill, (pid, signal.SIGCONT)).start()
+    child = ctx.Process(target=time.sleep, args=(LONG,))
+    with pytest.raises(KeyboardInterrupt):
+        child.start()
+    assert child.pid is None
+    eventually(lambda: len(proc.descendants(pid) - spares) == len(spares - proc.descendants(pid)))
+    assert ended(ctx, leave, 4) == 4
 
 
 def test_too_many_descriptors(ctx: Any) -> None:

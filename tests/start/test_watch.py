@@ -192,6 +192,18 @@ def test_fork_refused(ctx: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert child.exitcode == 0
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_ctrl_c_in_the_middle_of_a_start(ctx: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_pid: int) -> int:
+        raise KeyboardInterrupt
+
+    child = ctx.Process(target=time.sleep, args=(LONG,))
+    monkeypatch.setattr(os, "pidfd_open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        child.start()
+    assert child.pid is None
+
+
 def test_a_child_that_is_collected_leaves_no_descriptor(ctx: Any) -> None:
     before = len(os.listdir("/proc/self/fd"))
     child = ctx.Process(target=leave, args=(0,))

@@ -33,12 +33,12 @@ class Popen(Watched):
             place = Place()
             try:
                 self.pid = os.fork()
+                if self.pid == 0:
+                    _live(process_obj, place)
+                self._watch(place.bind(self.pid))
             except BaseException:
-                place.cancel()
+                self._abandon(place)
                 raise
-            if self.pid == 0:
-                _live(process_obj, place)
-            self._watch_own(place)
 
 
 def _live(process_obj: _process.BaseProcess, place: Place) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from multiprocessing import process as _process
 
-from . import child, command, parcel, private, reports, serverlink, surroundings, wire
+from . import child, command, parcel, reports, serverlink, surroundings, wire
 from .carried import Carried
 from .place import Place
 from .wire import Message
@@ -34,17 +34,13 @@ class Popen(Carried):
         return len(self._fds) - 1
 
     def _launch(self, process_obj: _process.BaseProcess) -> None:
-        contents = parcel.pack(self, process_obj, surroundings.packed())
-        place = None
-        try:
+        with parcel.packed(self, process_obj, surroundings.packed()) as contents:
             place = Place()
-            answer = self._ask(process_obj.daemon, contents, place)
-        except BaseException:
-            if place is not None:
+            try:
+                answer = self._ask(process_obj.daemon, contents, place)
+            except BaseException:
                 place.cancel()
-            raise
-        finally:
-            private.close(contents)
+                raise
         self.pid = answer.value
         self._watch(place.bind_received(answer.fds))
 

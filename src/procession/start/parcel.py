@@ -6,17 +6,19 @@ a pickle; for a child of the fork server the surroundings stand before them.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import context as _context
 from multiprocessing import process as _process
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from .. import _main, reduction
 from . import private
 
 
-def pack(popen: Any, process_obj: _process.BaseProcess, first: bytes = b"") -> int:
-    """A descriptor of the parcel for the child of `popen`, to be closed by private.close.
+def packed(popen: Any, process_obj: _process.BaseProcess, first: bytes = b"") -> AbstractContextManager[int]:
+    """A descriptor of the parcel for the child of `popen`.
 
     `first` goes before all else in it.
 
@@ -25,7 +27,7 @@ def pack(popen: Any, process_obj: _process.BaseProcess, first: bytes = b"") -> i
     # Locks, queues and connections of the stdlib ask for this as they are pickled.
     _context.set_spawning_popen(popen)
     try:
-        preparation = pickled_preparation(process_obj.name)
+        preparation = bytes(ForkingPickler.dumps(preparation_data(process_obj.name)))
         contents = reduction.dumps(process_obj)
     finally:
         _context.set_spawning_popen(None)
@@ -49,21 +51,14 @@ def preparation_data(name: str) -> dict[str, Any]:
     return data
 
 
-def pickled_preparation(name: str) -> bytes:
-    """The preparation data as the child's first pickle."""
-    from multiprocessing.reduction import ForkingPickler
-
-    return bytes(ForkingPickler.dumps(preparation_data(name)))
-
-
-def filed(parts: Sequence[bytes]) -> int:
-    """A descriptor of an unnamed file of these parts, to be closed by private.close."""
+@contextmanager
+def filed(parts: Sequence[bytes]) -> Iterator[int]:
+    """A descriptor of an unnamed file of these parts."""
     fd = private.keep(os.memfd_create("procession-start"))
     try:
         with open(fd, "wb", closefd=False) as file:
             file.writelines(parts)
         os.lseek(fd, 0, os.SEEK_SET)
-    except BaseException:
+        yield fd
+    finally:
         private.close(fd)
-        raise
-    return fd

@@ -39,7 +39,7 @@ class Place:
         """
         self.vacate()
         if self._pipe_end is not None:
-            return self._pipe_bound()
+            return self._bound_pipe()
         try:
             return os.pidfd_open(pid)
         except ProcessLookupError:
@@ -47,13 +47,13 @@ class Place:
 
     def bind_received(self, fds: Sequence[int]) -> int:
         """The sentinel of a child that another process has made: the pidfd that it sent, if any."""
-        return fds[0] if self._pipe_end is None else self._pipe_bound()
+        return fds[0] if self._pipe_end is None else self._bound_pipe()
 
     def cancel(self) -> None:
-        """There will be no child."""
+        """There will be no child; does nothing once a sentinel has been bound."""
         self.vacate()
         if self._pipe_end is not None:
-            os.close(self._pipe_bound())
+            os.close(self._bound_pipe())
 
     def enter_child(self) -> None:
         """In the forked child: let go of the parent's half, and keep its own."""
@@ -62,8 +62,9 @@ class Place:
             os.close(self._pipe_end)
             private.keep(self.child_end)
 
-    def _pipe_bound(self) -> int:
+    def _bound_pipe(self) -> int:
         assert self._pipe_end is not None
         assert self.child_end is not None
         os.close(self.child_end)
-        return self._pipe_end
+        end, self._pipe_end = self._pipe_end, None
+        return end

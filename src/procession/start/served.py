@@ -23,7 +23,7 @@ def wait_for_request(fd: int, owner: int, life: int, report: int) -> NoReturn:
         private.keep(life)
         request = wire.receive(fd)
         os.close(fd)
-        if request is not None and _said(owner, request):
+        if request is not None and request.fds and _said(owner, request):
             code = _serve(request, life, report)
     finally:
         child.end(code)

@@ -4,6 +4,7 @@ Each process that starts children by this method has one of its own, found in `s
 children are forked in advance: they wait for a request, so that a start costs no fork.
 """
 
+import errno
 import importlib
 import os
 import pickle
@@ -108,6 +109,8 @@ class _Server:
             _family.leave()
             os._exit(0)
         try:
+            if not request.fds:
+                raise OSError(errno.EMFILE, "the server has no room for descriptors")
             while not self._hand_over(request, self._spares.popleft() if self._spares else self._fork()):
                 pass  # it was killed while it waited
         except OSError as error:

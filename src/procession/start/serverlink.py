@@ -56,7 +56,12 @@ class Server:
                 with suppress(BrokenPipeError, ConnectionResetError):
                     wire.send(self._requests, request)
             sent()
-            answer = self._hear(request.serial, None)
+            try:
+                answer = self._hear(request.serial, None)
+            except BaseException:
+                # Ctrl-C, most likely: nobody would watch over the child.
+                self._put_down(self._hear(request.serial, _MOMENT))
+                raise
         if answer is None:
             raise NotStartedError(f"the fork server (pid {self.pid}) ended; its standard error may say why")
         if answer.kind == wire.ENDED:
@@ -66,9 +71,15 @@ class Server:
                 answer.value, f"{os.strerror(answer.value)}: the fork server could not start a child"
             )
         if pidfd.available() and not answer.fds:
-            os.kill(answer.value, signal.SIGKILL)
+            self._put_down(answer)
             raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)}: no room to watch a child")
         return answer
+
+    def _put_down(self, answer: Message | None) -> None:
+        if answer is not None and answer.kind == wire.STARTED:
+            with suppress(ProcessLookupError):
+                os.kill(answer.value, signal.SIGKILL)
+            wire.close_all(answer.fds)
 
     def exit_code(self, serial: int) -> int | None:
         """Of a child that has ended; None if the server is gone, or too busy to say."""
@@ -113,8 +124,7 @@ class Server:
 
 
 def _run(requests: int) -> int:
-    contents = parcel.filed([pickle.dumps(_preload())])
-    try:
+    with parcel.filed([pickle.dumps(_preload())]) as contents:
         given = {
             "requests": requests,
             "heap": _family.heap_fd(),
@@ -123,8 +133,6 @@ def _run(requests: int) -> int:
             "contents": contents,
         }
         return command.run(command.line("forkserver", **given), given.values())
-    finally:
-        private.close(contents)
 
 
 def _preload() -> tuple[list[str], dict[str, object]]:

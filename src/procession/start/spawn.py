@@ -4,7 +4,7 @@ from multiprocessing import popen_spawn_posix as _std
 from multiprocessing import process as _process
 
 from .. import _family
-from . import command, lifeline, parcel, private, reports
+from . import command, lifeline, parcel, reports
 from .carried import Carried
 from .place import Place
 
@@ -23,17 +23,14 @@ class Popen(Carried):
         return fd
 
     def _launch(self, process_obj: _process.BaseProcess) -> None:
-        contents = parcel.pack(self, process_obj)
-        try:
+        with parcel.packed(self, process_obj) as contents:
             place = Place()
             try:
                 self.pid = self._run(process_obj.daemon, contents, place)
+                self._watch(place.bind(self.pid))
             except BaseException:
-                place.cancel()
+                self._abandon(place)
                 raise
-        finally:
-            private.close(contents)
-        self._watch_own(place)
 
     def _run(self, daemon: bool, contents: int, place: Place) -> int:
         given: dict[str, int] = {

@@ -81,15 +81,14 @@ class Watched(ABC):
         self.sentinel = private.keep(sentinel)
         self.finalizer = _util.Finalize(self, private.close, (sentinel,))
 
-    def _watch_own(self, place: Place) -> None:
-        """Watch `pid`, a child of this very process."""
-        try:
-            self._watch(place.bind(self.pid))
-        except BaseException:
-            # Nobody would ever know how it ends.
+    def _abandon(self, place: Place) -> None:
+        """The start has failed, or Ctrl-C has come in the middle of it: there shall be no child."""
+        if os.getpid() != self._starter:
+            os._exit(1)  # in the forked child itself, which must not go on as if it were its parent
+        place.cancel()
+        if self.pid:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-            raise
 
     def _ended(self, timeout: float | None) -> bool:
         return bool(pidfd.readable([self.sentinel], timeout))

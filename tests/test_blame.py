@@ -135,6 +135,9 @@ def test_what_is_not_about_the_value_comes_as_it_is(error: Exception) -> None:
 def test_objects_of_the_stdlib_say_what_they_always_say() -> None:
     with pytest.raises(RuntimeError, match="should only be shared between processes through inheritance"):
         dumps([multiprocessing.get_context("fork").Lock()])
+    with pytest.raises(RuntimeError) as caught:
+        dumps(Box(rows=[multiprocessing.get_context("fork").Lock()]), label="item")
+    assert caught.value.__notes__ == ["This was raised when item.rows[0] was pickled."]
     with (
         multiprocessing.pool.ThreadPool(1) as pool,
         pytest.raises(NotImplementedError, match="pool objects cannot be passed"),

@@ -92,6 +92,12 @@ assert type(kind) is Kind and same_f is f and Kind.count == 5
 assert reads() == 1 and value == 1
 assert len(dumps(Kind())) < 60  # by name: every process has it
 
+before = Kind()
+class Kind: pass
+assert type(loads(dumps(before))) is type(before)  # what has lost its name goes by value
+assert len(dumps(Kind())) > 60
+Kind = type(before)
+
 class Late: pass
 def helper(): return "new"
 def f(): return helper()

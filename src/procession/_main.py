@@ -48,8 +48,16 @@ def travels_by_name(obj: Any) -> bool:
     source = _source()
     if source is None or not source.guarded:
         return False
-    path = obj.__qualname__.split(".")
-    return path[0] in source.bound and _resolve(path) is obj and _is_as_written(path[0], source)
+    name = obj.__qualname__.partition(".")[0]
+    return name in source.bound and is_found_in_main(obj) and _is_as_written(name, source)
+
+
+def is_found_in_main(obj: Any) -> bool:
+    """Whether this process's main has `obj` under the name that a pickle would give it."""
+    found: Any = sys.modules["__main__"]
+    for name in obj.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is obj
 
 
 # ---- the main module and its source --------------------------------------------------------
@@ -69,13 +77,6 @@ def _source() -> Source | None:
 # ---- is it still what the source says? -----------------------------------------------------
 
 _verdicts: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
-
-
-def _resolve(path: list[str]) -> Any:
-    found: Any = sys.modules["__main__"]
-    for name in path:
-        found = getattr(found, name, None)
-    return found
 
 
 def _is_as_written(name: str, source: Source) -> bool:

@@ -32,7 +32,7 @@ from collections.abc import Iterator
 from multiprocessing import process as _process
 from typing import Any
 
-from ._main import MAIN_NAMES, travels_by_name
+from ._main import MAIN_NAMES, is_found_in_main, travels_by_name
 
 Mark = tuple[int, int]
 
@@ -135,7 +135,7 @@ def is_everywhere(thing: Any) -> bool:
     if _inherited is None or _strangers[0]:
         return False
     held = _inherited.get(id(thing))
-    return held is not None and held() is thing
+    return held is not None and held() is thing and is_found_in_main(thing)
 
 
 def goes_by_name(thing: Any) -> bool:

@@ -56,8 +56,8 @@ def dumps(obj: object, carry: list[Any] | None = None, *, label: str = "") -> by
     Raises TransferError, from the original error, if a part of `obj` cannot be pickled or its
     own ``__reduce__`` or ``__getstate__`` failed; one that is also a TypeError, AttributeError or
     RecursionError if the original was.  Other RuntimeErrors (stdlib objects that must be
-    inherited raise them), OSError and MemoryError come as they are, as do KeyboardInterrupt and
-    SystemExit.
+    inherited raise them), OSError and MemoryError come as they are, with a note of the path; so
+    do KeyboardInterrupt and SystemExit.
     """
     kind = type(obj)
     if issubclass(kind, BaseProcess):
@@ -211,13 +211,16 @@ def _dumps_by_value(obj: object, table: _Table, label: str) -> bytes:
 
 
 def _fail(obj: object, error: Exception, table: _Table, label: str) -> NoReturn:
-    if isinstance(error, _AS_RAISED) and not isinstance(error, RecursionError):
-        raise error
     path = label
-    if not isinstance(error, RecursionError):  # the way to it would be as long as it is deep
+    if not isinstance(error, (RecursionError, OSError, MemoryError)):
+        # Of one nested too deeply the way would be as long as it is deep.
         from ._blame import find_culprit
 
         path = (label + find_culprit(obj, table)).removeprefix(".")
+    if isinstance(error, _AS_RAISED) and not isinstance(error, RecursionError):
+        if path:
+            error.add_note(f"This was raised when {path} was pickled.")
+        raise error
     raise _kind(error)(f"{path}: {_say(error)}" if path else _say(error), path=path) from error
 
 

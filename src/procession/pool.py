@@ -112,8 +112,7 @@ class Pool(_std.Pool):
         scheduler = self._engine.scheduler
         call = Call(func, APPLY)
         result: AsyncResult[Any] = ApplyResult(self, callback, error_callback, call=call)
-        if scheduler.admit(result, once=True):
-            scheduler.submit(result, 0, [(args, kwds)])
+        scheduler.begin(result, scheduler.submit, result, 0, [(args, kwds)], once=True)
         return result
 
     def map(self, func: Function, iterable: Iterable[Any], chunksize: int | None = None) -> list[Any]:
@@ -216,10 +215,11 @@ class Pool(_std.Pool):
         size = _checked_chunks(chunksize, len(items), self._processes)
         call = Call(func, mode)
         result: MapResult[Any] = MapResult(self, size, len(items), callback, error_callback, call=call)
-        if error is not None:
-            self._engine.scheduler.reject(result, error)
-        elif self._engine.scheduler.admit(result):
-            result.submit(items)
+        scheduler = self._engine.scheduler
+        if error is None:
+            scheduler.begin(result, result.submit, items)
+        else:
+            scheduler.begin(result, scheduler.reject, result, error)
         return result
 
     def _imap(self, kind: Any, func: Function, iterable: Iterable[Any], chunksize: int) -> Any:
@@ -229,8 +229,7 @@ class Pool(_std.Pool):
         scheduler = self._engine.scheduler
         stream = Stream(self, Call(func, EACH), ordered=kind is IMapIterator)
         feed = Feed(scheduler, stream, chunksize, self._processes)
-        if scheduler.admit(stream):
-            feed.begin(iterable)
+        scheduler.begin(stream, feed.begin, iterable)
         return kind(stream, feed.refill, feed.orphan)
 
     @property

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from .scheduler import Scheduler
 
 STARTS = 3
-"""So many workers in a row that fail before they have started well, and the pool is broken."""
+"""So many workers in a row that tell why they cannot start, and the pool is broken."""
+SILENT = 12
+"""The same for workers that die before they have started well and do not tell why; some may have been
+killed by an accident that has nothing to do with the pool."""
+
+
+ALMOST = 0.999
+"""As good as 1, for sums of fractions."""
 
 
 class Member:
@@ -45,7 +52,7 @@ class Crew:
         # What workers told of their start, which may be before they are known to have been started.
         self._told: dict[int, BaseException | None] = {}
         self._numbers = count(1)
-        self._failures = 0
+        self._failures = 0.0
         self._filling = RLock()
         self._dismissed = False
         self._halted = False
@@ -104,8 +111,8 @@ class Crew:
 
     def _failed_start(self, error: BaseException | None, text: str) -> None:
         """Count who ended without having started well; too many of them break the pool."""
-        self._failures += 1
-        if self._failures >= STARTS and not self._over:
+        self._failures += 1 / (SILENT if error is None else STARTS)
+        if self._failures > ALMOST and not self._over:
             self._halted = True
             self._broken(error, text)
 

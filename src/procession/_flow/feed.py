@@ -13,7 +13,7 @@ import math
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from .stream import Stream
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 AHEAD = 64
 """Messages that may be on the way or not yet taken, for pools of up to half as many workers."""
+_MARK = object()
+_MARKS = (_MARK,)
 
 
 class Feed:
@@ -34,6 +36,7 @@ class Feed:
         self._chunksize = chunksize
         self._ahead: float = max(AHEAD, 2 * size) * chunksize
         self._piece: list[Any] = []
+        self._failure: BaseException | None = None
         self._sent = 0
         self._ended = True
         self._orphaned = False
@@ -44,17 +47,23 @@ class Feed:
 
     def begin(self, iterable: Iterable[Any]) -> None:
         """Start to read.  An error of the input is raised by `next()`, after the results before it."""
-        self._ended = False
-        self._scheduler.feeds.add(self)
+        try:
+            self._ended = False
+            self._scheduler.feeds.add(self)
+            self._open(iterable)
+            if hasattr(iterable, "__len__"):
+                self.refill()
+            elif not self._ended:
+                self._start()
+        except BaseException:
+            self._end(None)
+            raise
+
+    def _open(self, iterable: Iterable[Any]) -> None:
         try:
             self._iterator = iter(iterable)
         except Exception as error:  # noqa: BLE001 - somebody else's code
             self._end(error)
-            return
-        if hasattr(iterable, "__len__"):
-            self.refill()
-        else:
-            self._start()
 
     @property
     def done(self) -> bool:
@@ -118,31 +127,34 @@ class Feed:
 
     def _forward(self) -> None:
         """Read one piece, and send it."""
-        if not self._piece and not self._ended:
+        if not self._piece and self._failure is None:
             self._read()
-        if self._piece:
-            self._scheduler.submit(self._stream, self._sent, self._piece)
-            self._sent, self._piece = self._sent + len(self._piece), []
+        items = self._piece[:-1]
+        if items and self._failure is None:
+            self._scheduler.submit(self._stream, self._sent, items)
+            self._sent, self._piece = self._sent + len(items), []
+        else:
+            # As in the stdlib, what came before an error in the same piece is not run.
+            self._end(self._failure)
 
     def _read(self) -> None:
+        """Have a piece of the input in `_piece`, with a mark behind it."""
+        source = chain(islice(self._iterator, self._chunksize), _MARKS)
         try:
             # In one step, so that no signal handler comes between reading and having read.
-            self._piece.extend(islice(self._iterator, self._chunksize))
+            self._piece.extend(source)
         except BaseException as error:
-            if len(self._piece) == self._chunksize:
+            if self._piece and self._piece[-1] is _MARK:
                 raise  # a signal handler's, after all was read
-            # As in the stdlib, what came before it in the same piece is not run.
-            self._piece.clear()
-            self._end(error)
+            self._failure = error
             if self._thread is not threading.current_thread() and not isinstance(error, Exception):
                 raise
-        else:
-            if not self._piece:
-                self._end(None)
 
     def _end(self, error: BaseException | None) -> None:
-        self._ended = True
-        self._iterator = iter(())
         self._stream.seal(self._sent, error)
         self._scheduler.feeds.discard(self)
+        self._iterator = iter(())
+        self._piece = []
+        # Last: until here it can be begun again.
+        self._ended = True
         self._scheduler.helpers.wake(self._scheduler.idle)

@@ -127,12 +127,8 @@ class MapResult(ApplyResult[list[T]], _StdMapResult[T]):
 
     def submit(self, items: Sequence[Any]) -> None:
         """Send all that is to be done.  Called once, by the caller's thread."""
-        try:
-            for start in range(0, len(items), self._chunksize or 1):
-                self._scheduler.submit(self, start, items[start : start + self._chunksize])
-        except BaseException:
-            self._scheduler.forget(self)
-            raise
+        for start in range(0, len(items), self._chunksize or 1):
+            self._scheduler.submit(self, start, items[start : start + self._chunksize])
         self._sealed = True
         self._scheduler.landed(self, 0)
 

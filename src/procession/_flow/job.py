@@ -42,7 +42,6 @@ class Job:
         self.call = call
         self.complete = False
         self.done = False
-        self._scheduler.enter(self)
 
     @property
     def calls_back(self) -> bool:

@@ -79,8 +79,25 @@ class Scheduler:
 
     # ---- on the way out
 
-    def enter(self, job: Job) -> None:
-        """A job begins."""
+    def begin(self, job: Job, submit: Callable[..., None], *args: Any, once: bool = False) -> None:
+        """Begin `job`, whose messages `submit(*args)` sends, perhaps but `once`.
+
+        What goes wrong is for the job to tell.  This raises only what signal handlers raise, and the
+        job is forgotten then.
+        """
+        try:
+            self._enter(job)
+            try:
+                self._channel.prepare(job.call, once=once)
+            except Exception as error:  # noqa: BLE001 - get() raises it
+                self.reject(job, error)
+            else:
+                submit(*args)
+        except BaseException:
+            self._forget(job)
+            raise
+
+    def _enter(self, job: Job) -> None:
         self.jobs[job._job] = job
         if job.calls_back:
             self._callbacks.owe(job)
@@ -92,15 +109,6 @@ class Scheduler:
         with self.lock:
             job.reject(error)
             self._finish(job)
-
-    def admit(self, job: Job, *, once: bool = False) -> bool:
-        """Make the function of `job` ready to be sent; where that fails, so does the job."""
-        try:
-            self._channel.prepare(job.call, once=once)
-        except Exception as error:  # noqa: BLE001 - get() raises it
-            self.reject(job, error)
-            return False
-        return True
 
     def submit(self, job: Job, start: int, items: Sequence[Any]) -> None:
         """Send `items` of `job`, the first of which is number `start`.
@@ -115,14 +123,15 @@ class Scheduler:
     def _launch(self, flight: Flight) -> int:
         mid = next(self._mids)
         job = flight.job
-        job.expect(mid)
-        self.flying[mid] = flight
         try:
+            job.expect(mid)
+            self.flying[mid] = flight
             self._channel.send(mid, job.call, flight.items, flight.start)
         except BaseException as error:
             # First, for nothing may fly that will never land.
             self.flying.pop(mid, None)
             if not isinstance(error, Exception):
+                job.landed(mid)
                 raise
             self._refuse(mid, flight, error)
         return mid
@@ -221,7 +230,7 @@ class Scheduler:
         self.helpers.wake(job)
         self._look_whether_idle()
 
-    def forget(self, job: Job) -> None:
+    def _forget(self, job: Job) -> None:
         """Nobody will ask for it: its submission was broken off.  What flies of it lands unseen."""
         self.finished(job)
         if job.calls_back:

@@ -108,7 +108,7 @@ def _is_superseded(present: Any, entry: Any, mark: Mark) -> bool:
     if entry is None or not _is_held(entry[0], present):
         return False
     origin, serial = entry[1]
-    return origin == mark[0] != _origin and serial < mark[1]
+    return bool(origin == mark[0] != _origin and serial < mark[1])
 
 
 def forget_unbound() -> None:

@@ -72,7 +72,7 @@ def dumps(obj: object, carry: list[Any] | None = None, *, label: str = "") -> by
         return _dumps(obj, carry, label)
 
 
-def travels(obj: object, *, label: str = "") -> bytes:
+def travels(obj: object, carry: list[Any] | None = None, *, label: str = "") -> bytes:
     """`dumps`, proven: `obj` is rebuilt here once, and TransferError raised if that fails."""
     proof = dumps(obj, label=label)
     try:
@@ -81,7 +81,7 @@ def travels(obj: object, *, label: str = "") -> bytes:
         text = f"{label or type(obj).__qualname__}: it is pickled, but cannot be rebuilt: {_say(error)}"
         raise _kind(error)(text) from error
     # Not the proof again: a descriptor in it is handed over once, and that was here.
-    return dumps(obj, label=label)
+    return dumps(obj, carry, label=label)
 
 
 # ---- the plain way -------------------------------------------------------------------------

@@ -79,6 +79,8 @@ class Helpers:
                 now = monotonic()
                 left = SLICE if end is None else min(SLICE, end - now)
                 if left <= 0:
+                    # What has come counts, though nobody waited for it.
+                    self._receive(0)
                     return waited.done
                 self._take_part(turn, now, left)
         finally:

@@ -1,0 +1,183 @@
+"""The loop of a worker, on a link that writes down what it is told."""
+
+import signal
+from typing import Any
+
+import pytest
+
+from procession._flow import worker
+from procession._flow.channel import Link, Message
+from procession._flow.task import APPLY, EACH, STAR
+from tests.pools import describe, fail_on_three, raise_it, square
+
+
+class Notebook(Link):
+    """Gives the messages it was made with, then dismisses."""
+
+    def __init__(self, *messages: Message) -> None:
+        self.messages = list(messages)
+        self.begun: list[tuple[int, int]] = []
+        self.answers: list[tuple[int, int, list[Any], dict[int, BaseException]]] = []
+        self.notes: list[Any] = []
+
+    def take(self) -> Message | None:
+        return self.messages.pop(0) if self.messages else None
+
+    def begin(self, begun: int, span: int) -> None:
+        self.begun.append((begun, span))
+
+    def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
+        self.answers.append((mid, first, values, errors))
+
+    def ready(self) -> None:
+        self.notes.append("ready")
+
+    def failed(self, error: BaseException) -> None:
+        self.notes.append(error)
+
+    def results(self) -> list[Any]:
+        """All results, an error in the place of a value."""
+        found: list[Any] = []
+        for _, first, values, errors in self.answers:
+            assert first == len(found)
+            found += [errors.get(number, value) for number, value in enumerate(values)]
+        return found
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A clock that tasks move."""
+
+    class Clock:
+        now = 0.0
+
+        def pass_time(self, seconds: float) -> float:
+            self.now += seconds
+            return seconds
+
+    made = Clock()
+    monkeypatch.setattr(worker, "monotonic", lambda: made.now)
+    return made
+
+
+def run(link: Notebook, most: int | None = None) -> bool:
+    return worker.work(link, (None, ()), most)
+
+
+def test_modes() -> None:
+    link = Notebook(
+        (1, EACH, square, [1, 2]), (2, STAR, describe, [(1, 2), ()]), (3, APPLY, describe, [((1,), {"k": 2})])
+    )
+    assert run(link)
+    assert link.notes == ["ready"]
+    assert [(mid, values) for mid, _, values, _ in link.answers] == [
+        (1, [1, 4]),
+        (2, [((1, 2), {}), ((), {})]),
+        (3, [((1,), {"k": 2})]),
+    ]
+
+
+def test_every_item_has_its_result_or_its_error(clock: Any) -> None:
+    link = Notebook((1, EACH, fail_on_three, range(1000)))
+    run(link)
+    found = link.results()
+    assert [x if x % 10 != 3 else "error" for x in range(1000)] == [
+        "error" if isinstance(x, ValueError) else x for x in found
+    ]
+    assert str(found[13]) == "deliberate 13"
+
+
+def test_quick_items_are_run_in_growing_blocks_slow_ones_singly(clock: Any) -> None:
+    quick = Notebook((1, EACH, square, range(1000)))
+    run(quick)
+    spans = [span for _, span in quick.begun]
+    assert spans[:7] == [1, 2, 4, 8, 16, 32, 32]
+    assert sum(spans) == 1000
+    slow = Notebook((1, EACH, clock.pass_time, [0.01] * 5))
+    run(slow)
+    assert slow.begun == [(i, 1) for i in range(5)]
+    assert [len(values) for _, _, values, _ in slow.answers] == [1] * 5
+
+
+def test_results_do_not_lie_long(clock: Any) -> None:
+    link = Notebook((1, EACH, clock.pass_time, [0.0004] * 10))
+    run(link)
+    assert [len(values) for _, _, values, _ in link.answers] == [3, 3, 3, 1]
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), StopIteration(5)])
+@pytest.mark.parametrize("before", [0, 50])
+def test_nothing_that_tasks_raise_ends_the_worker(clock: Any, error: BaseException, before: int) -> None:
+    def work(x: int) -> int:
+        if x == before:
+            raise error
+        return x
+
+    link = Notebook((1, EACH, work, range(100)), (2, APPLY, describe, [((), {})]))
+    assert run(link)
+    found = [
+        (mid, number)
+        for mid, first, _, errors in link.answers
+        for number in range(first, first + len(errors))
+    ]
+    assert len(found) == 1
+    answers = [answer for answer in link.answers if answer[0] == 1]
+    values = [value for _, _, part, _ in answers for value in part]
+    assert values == [None if x == before else x for x in range(100)]
+    (raised,) = [e for _, _, _, errors in answers for e in errors.values()]
+    assert type(raised) is type(error)
+
+
+def test_the_first_stop_iteration_keeps_its_value() -> None:
+    link = Notebook((1, APPLY, raise_it, [((StopIteration(5),), {})]))
+    run(link)
+    assert link.results()[0].value == 5
+
+
+def test_starmap_items_that_cannot_be_unpacked(clock: Any) -> None:
+    link = Notebook((1, STAR, describe, [(1,), 5, (2,)]))
+    run(link)
+    found = link.results()
+    assert isinstance(found[1], TypeError)
+    assert found[0::2] == [((1,), {}), ((2,), {})]
+
+
+def test_as_many_messages_as_it_may_have() -> None:
+    messages: list[Message] = [(mid, EACH, square, [mid]) for mid in range(1, 6)]
+    link = Notebook(*messages)
+    assert run(link, 3)
+    assert len(link.answers) == 3
+    assert len(link.messages) == 2
+
+
+@pytest.mark.parametrize("error", [LookupError("deliberate"), SystemExit(5), KeyboardInterrupt()])
+def test_an_initializer_that_fails(error: BaseException) -> None:
+    link = Notebook((1, EACH, square, [1]))
+    assert not worker.work(link, (raise_it, (error,)))
+    assert link.notes == [error]
+    assert not link.answers
+
+
+def test_main_ends_with_an_exit_code_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(SystemExit) as caught:
+            worker.main(Notebook(), (raise_it, (LookupError(),)), None)
+        worker.main(Notebook(), (None, ()), None)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert caught.value.code == 1
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, print])
+def test_a_programs_own_sigint_handler_stays(handler: Any) -> None:
+    before = signal.signal(signal.SIGINT, handler)
+    terminate = signal.getsignal(signal.SIGTERM)
+    try:
+        worker.main(Notebook(), (None, ()), None)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, terminate)

@@ -66,6 +66,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return _rebuild.definition, (mark, maker, arguments), state, None, None, _rebuild.fill_definition
 
     def _reduce_function(self, function: types.FunctionType) -> Reduced:
+        if function.__globals__ is vars(_rebuild):
+            return NotImplemented  # one of these comes with every function and class
         of_main = function.__module__ in MAIN_NAMES
         if _origin.goes_by_name(function) if of_main else _should_pickle_by_reference(function):
             return NotImplemented

@@ -1,58 +1,50 @@
 //! `Claims`: what each worker has taken.
 
 use crate::shared::{HandleTuple, Shared, attach, base, open, own, python};
-use procession_core::heap::{BlockKind, Heap, Held};
-use procession_core::ring::claims::Claim;
+use procession_core::claims::Claim;
+use procession_core::heap::{BlockKind, Held};
+use procession_core::ring::Slot;
 use procession_core::sync::Ordering;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use std::sync::Arc;
 
 const SLOT: u64 = std::mem::size_of::<Claim>() as u64;
+const MOST: i64 = (1 << 20) - 1;
 
 #[pyclass(extends = Shared, subclass, frozen, module = "procession._core")]
-pub struct Claims {
-    heap: Arc<Heap>,
-    offset: u64,
+pub struct Claims {}
+
+fn over(held: Held) -> PyClassInitializer<Claims> {
+    PyClassInitializer::from(base(held)).add_subclass(Claims {})
 }
 
-impl Claims {
-    fn over(held: Held) -> PyClassInitializer<Claims> {
-        let claims = Claims { heap: held.heap().clone(), offset: held.offset() };
-        PyClassInitializer::from(base(held)).add_subclass(claims)
-    }
-
-    /// The claim of this slot.
-    pub fn claim(&self, slot: u64) -> PyResult<&Claim> {
-        let slots = self.heap.header(self.offset).length.load(Ordering::Relaxed) / SLOT;
-        if slot >= slots {
-            return Err(PyIndexError::new_err(format!("slot {slot} of {slots}")));
-        }
-        // SAFETY: the base class holds this object, a row of claims, and the slot lies in it.
-        Ok(unsafe { self.heap.at::<Claim>(self.offset + slot * SLOT) })
-    }
-
-    /// The family that it belongs to.
-    pub fn family(&self) -> u64 {
-        self.heap.uid()
-    }
+/// The claim of this slot.
+pub fn slot<'a>(claims: &'a Bound<'_, Claims>, number: i64) -> PyResult<Slot<'a>> {
+    let held = claims.as_super().get().held()?;
+    let slot = u64::try_from(number).ok().and_then(|number| Slot::of(held, number));
+    slot.ok_or_else(|| {
+        let slots = held.heap().header(held.offset()).length.load(Ordering::Relaxed) / SLOT;
+        PyIndexError::new_err(format!("slot {number} of {slots}"))
+    })
 }
 
 #[pymethods]
 impl Claims {
     #[new]
     #[pyo3(signature = (slots = 1, *, _handle = None))]
-    fn new(slots: i64, _handle: Option<HandleTuple>) -> PyResult<PyClassInitializer<Claims>> {
+    fn new(py: Python<'_>, slots: i64, _handle: Option<HandleTuple>) -> PyResult<PyClassInitializer<Claims>> {
         if let Some(handle) = _handle {
-            return Ok(Self::over(open(handle, BlockKind::Claims)?));
+            return Ok(over(open(py, handle, BlockKind::Claims)?));
         }
-        let slots = u64::try_from(slots).ok().filter(|&slots| slots > 0 && slots < 1 << 20);
-        let slots = slots.ok_or_else(|| PyValueError::new_err("slots must be between 1 and 1048575"))?;
-        let length = slots * SLOT;
+        if !(1..=MOST).contains(&slots) {
+            return Err(PyValueError::new_err(format!("slots must be between 1 and {MOST}: {slots}")));
+        }
+        let (heap, length) = (own()?, slots as u64 * SLOT);
         // SAFETY: the block has room for `length` bytes and is known to nobody else; zeroes are claims.
         let write = |at: *mut u8| unsafe { at.write_bytes(0, length as usize) };
-        Ok(Self::over(Held::create(&own()?, BlockKind::Claims, length, write).map_err(python)?))
+        let held = py.detach(|| Held::create(&heap, BlockKind::Claims, length, write));
+        Ok(over(held.map_err(python)?))
     }
 
     #[classmethod]
@@ -60,17 +52,17 @@ impl Claims {
         attach::<Claims>(class, handle)
     }
 
-    fn read(&self, slot: u64) -> PyResult<Option<(u64, u64)>> {
-        Ok(self.claim(slot)?.read())
+    fn read(slf: &Bound<'_, Self>, slot: i64) -> PyResult<Option<(u64, u64)>> {
+        Ok(self::slot(slf, slot)?.claim().read())
     }
 
-    fn advance(&self, slot: u64, progress: u64) -> PyResult<()> {
-        self.claim(slot)?.advance(progress);
+    fn advance(slf: &Bound<'_, Self>, slot: i64, progress: u64) -> PyResult<()> {
+        self::slot(slf, slot)?.claim().advance(progress);
         Ok(())
     }
 
-    fn clear(&self, slot: u64) -> PyResult<()> {
-        self.claim(slot)?.clear();
+    fn clear(slf: &Bound<'_, Self>, slot: i64) -> PyResult<()> {
+        self::slot(slf, slot)?.claim().clear();
         Ok(())
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! Quick attempts run with the GIL held; whatever may wait gives it up first (see [`waiting`]).
 
+mod carried;
 mod claims;
+mod data;
 mod event;
 mod family;
 mod memory;

@@ -1,25 +1,22 @@
 //! `Block`: plain memory.
 
-use crate::shared::{HandleTuple, Shared, attach, base, open, own, python};
-use procession_core::heap::{BlockKind, Heap, Held};
+use crate::shared::{HandleTuple, Shared, Words, attach, base, open, own, python};
+use procession_core::heap::{BlockKind, Held};
+use procession_core::sync::Ordering;
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use std::os::raw::c_int;
-use std::sync::Arc;
 
 #[pyclass(extends = Shared, subclass, frozen, module = "procession._core")]
 pub struct Block {
-    heap: Arc<Heap>,
-    offset: u64,
+    words: Words<u8>,
 }
 
-impl Block {
-    fn over(held: Held) -> PyClassInitializer<Block> {
-        let block = Block { heap: held.heap().clone(), offset: held.offset() };
-        PyClassInitializer::from(base(held)).add_subclass(block)
-    }
+fn over(held: Held) -> PyClassInitializer<Block> {
+    let block = Block { words: Words::of(&held) };
+    PyClassInitializer::from(base(held)).add_subclass(block)
 }
 
 #[pymethods]
@@ -28,7 +25,7 @@ impl Block {
     #[pyo3(signature = (size = 0, *, _handle = None))]
     fn new(py: Python<'_>, size: i64, _handle: Option<HandleTuple>) -> PyResult<PyClassInitializer<Block>> {
         if let Some(handle) = _handle {
-            return Ok(Self::over(open(handle, BlockKind::Memory)?));
+            return Ok(over(open(py, handle, BlockKind::Memory)?));
         }
         let size = u64::try_from(size).map_err(|_| PyValueError::new_err(format!("size is negative: {size}")))?;
         let heap = own()?;
@@ -39,8 +36,8 @@ impl Block {
         });
         let held = held.map_err(python)?;
         // At least a byte is kept; what was asked for is remembered.
-        held.heap().header(held.offset()).length.store(size, procession_core::sync::Ordering::Relaxed);
-        Ok(Self::over(held))
+        held.heap().header(held.offset()).length.store(size, Ordering::Relaxed);
+        Ok(over(held))
     }
 
     #[classmethod]
@@ -49,14 +46,14 @@ impl Block {
     }
 
     #[getter]
-    fn size(&self) -> u64 {
-        self.heap.header(self.offset).length.load(procession_core::sync::Ordering::Relaxed)
+    fn size(&self) -> PyResult<u64> {
+        self.words.get()?;
+        Ok(self.words.heap().header(self.words.offset()).length.load(Ordering::Relaxed))
     }
 
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-        let block = slf.get();
-        let address = block.heap.address(block.offset).cast();
-        let size = block.size() as ffi::Py_ssize_t;
+        let size = slf.get().size()? as ffi::Py_ssize_t;
+        let address = slf.get().words.heap().address(slf.get().words.offset()).cast();
         // SAFETY: the memory is ours as long as the object lives, which the view keeps alive.
         let filled = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), address, size, 0, flags) };
         if filled != 0 {

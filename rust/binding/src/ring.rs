@@ -1,30 +1,28 @@
 //! `Ring`: messages of bytes.
 //!
 //! Quick attempts are made with the GIL held; whatever needs a lock, memory or patience is done
-//! without it. A message's bytes object is made under the getters' lock, so it must not need the
-//! GIL's release, and it does not: allocating bytes runs no Python code.
+//! without it. In a quick attempt a message's bytes object is made under the getters' lock, which is
+//! right since making bytes runs no Python code and does not give up the GIL.
 
-use crate::claims::Claims;
+use crate::carried::{self, Key};
+use crate::claims::{Claims, slot};
+use crate::data::{Data, big_bytes, lost, new_bytes};
 use crate::shared::{HandleTuple, Shared, attach, base, open, own, python};
-use crate::waiting::{Limit, wait};
+use crate::waiting::{Limit, Truth, wait};
 use procession_core::heap::{BlockKind, Held};
-use procession_core::ring::claims::Claim;
-use procession_core::ring::{Big, Found, Message, Quick, Rest, Ring as Core};
-use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::{PyBufferError, PyMemoryError, PyTypeError, PyValueError};
+use procession_core::lane::Lane;
+use procession_core::ring::{Big, Found, Got, Message, Quick, Rest, Ring as Core, Slot, Stop};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyType};
-use std::sync::{Mutex, PoisonError};
-use std::thread::ThreadId;
 
-/// From this size on bytes are copied without the GIL.
-const LONG: usize = 128 << 10;
+/// How many messages are taken before others have a turn.
+const TURN: usize = 256;
 
 #[pyclass(extends = Shared, subclass, frozen, module = "procession._core")]
 pub struct Ring {
     core: Core,
-    /// What the messages that threads took last had carried; nearly always empty.
-    carried: Mutex<Vec<(ThreadId, Vec<Held>)>>,
+    key: Key,
 }
 
 /// What a look at a message gives: its bytes, or the block in which they are.
@@ -33,164 +31,170 @@ enum Taken<'py> {
     Block(Big),
 }
 
-impl Ring {
-    /// Two holds, since the base class needs one of its own.
-    fn over(held: Held) -> PyResult<PyClassInitializer<Ring>> {
-        let second = Held::open(held.heap(), held.handle(), BlockKind::Ring).map_err(python)?;
-        let ring = Ring { core: Core::over(held), carried: Mutex::default() };
-        Ok(PyClassInitializer::from(base(second)).add_subclass(ring))
-    }
-
-    fn put_message(&self, py: Python<'_>, message: &Message, limit: Limit) -> PyResult<bool> {
-        match self.core.put_quick(message) {
-            Quick::Done(()) => return Ok(true),
-            Quick::NotNow if limit == Limit::Now => return Ok(false),
-            _ => {}
-        }
-        let mut refused = None;
-        let put = wait(py, limit, |patience| match self.core.put(message, patience) {
-            Ok(end) => end,
-            Err(error) => {
-                refused = Some(error);
-                Ok(())
-            }
-        })?;
-        match refused {
-            Some(error) => Err(python(error)),
-            None => Ok(put.is_some()),
-        }
-    }
-
-    fn get_message<'py>(
-        &self,
-        py: Python<'py>,
-        claim: Option<&Claim>,
-        limit: Limit,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let alarms = self.core.lane().alarms();
-        self.forget_carried();
-        loop {
-            match self.get_now(py, claim)? {
-                Quick::Done(bytes) => return Ok(Some(bytes)),
-                Quick::Busy => {
-                    // Somebody is getting, or died getting: until that is over.
-                    if wait(py, Limit::Never, |patience| self.core.settle(patience))?.is_none() {
-                        return Ok(None);
-                    }
-                    continue;
-                }
-                Quick::NotNow => {}
-            }
-            if limit == Limit::Now || self.core.lane().alarms() != alarms {
-                return Ok(None);
-            }
-            if wait(py, limit, |patience| self.core.wait_news(alarms, false, patience))?.is_none() {
-                return Ok(None);
-            }
-        }
-    }
-
-    fn get_now<'py>(&self, py: Python<'py>, claim: Option<&Claim>) -> PyResult<Quick<Bound<'py, PyBytes>>> {
-        let got = self.core.get_quick(claim, |found| match found {
-            Found::Bytes(bytes) => {
-                new_bytes(py, bytes.len(), |place| place.copy_from_slice(bytes)).map(Taken::Bytes)
-            }
+impl<'py> Taken<'py> {
+    #[inline]
+    fn look(py: Python<'py>, found: Found) -> Option<Taken<'py>> {
+        match found {
+            Found::Bytes(bytes) => new_bytes(py, bytes).map(Taken::Bytes),
             Found::Block(block) => Some(Taken::Block(block)),
-        });
-        Ok(match got.map_err(python)? {
-            Quick::NotNow => Quick::NotNow,
-            Quick::Busy => Quick::Busy,
-            Quick::Done((taken, rest)) => {
-                self.clear_up(py, rest);
-                Quick::Done(bytes_of(py, taken.ok_or_else(no_memory)?)?)
-            }
-        })
+        }
     }
 
     #[inline]
-    fn clear_up(&self, py: Python<'_>, mut rest: Rest) {
-        if rest.is_empty() {
-            return;
+    fn bytes(self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        match self {
+            Taken::Bytes(bytes) => Ok(bytes),
+            Taken::Block(block) => big_bytes(py, block),
         }
-        let carried = std::mem::take(&mut rest.carried);
-        if !carried.is_empty() {
-            self.lock_carried().push((std::thread::current().id(), carried));
+    }
+}
+
+impl Ring {
+    /// Two holds, since the base class needs one of its own.
+    fn over(py: Python<'_>, core: Core) -> PyResult<PyClassInitializer<Ring>> {
+        let handle = core.held().handle();
+        let held = py.detach(|| Held::open(core.held().heap(), handle, BlockKind::Ring)).map_err(python)?;
+        Ok(PyClassInitializer::from(base(held)).add_subclass(Ring { core, key: carried::key(handle) }))
+    }
+
+    #[inline]
+    fn core(&self) -> PyResult<&Core> {
+        if self.core.held().is_valid() {
+            return Ok(&self.core);
         }
+        Err(crate::shared::lost())
+    }
+
+    fn lane(&self) -> PyResult<&Lane> {
+        Ok(self.core()?.lane())
+    }
+
+    #[inline]
+    fn put_message(&self, py: Python<'_>, message: &Message, limit: Limit) -> PyResult<bool> {
+        let core = self.core()?;
+        match core.put_quick(message) {
+            Quick::Done(()) => Ok(true),
+            Quick::NotNow if limit == Limit::Now => Ok(false),
+            _ => Ok(wait(py, limit, |patience| core.put(message, patience))?.is_some()),
+        }
+    }
+
+    #[inline]
+    fn get_message<'py>(
+        &self,
+        py: Python<'py>,
+        slot: Option<&Slot>,
+        limit: Limit,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let core = self.core()?;
+        let alarms = core.lane().alarms();
+        carried::forget(self.key);
+        match core.get_quick(slot, |found| Taken::look(py, found)) {
+            Quick::Done((taken, rest)) => {
+                clear_up(py, rest);
+                taken.ok_or_else(no_memory)?.bytes(py).map(Some)
+            }
+            Quick::NotNow if limit == Limit::Now => Ok(None),
+            _ => self.get_slowly(py, slot, alarms, limit),
+        }
+    }
+
+    #[cold]
+    fn get_slowly<'py>(
+        &self,
+        py: Python<'py>,
+        slot: Option<&Slot>,
+        alarms: u32,
+        limit: Limit,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let got = wait(py, limit, |patience| {
+            let (got, mut rest) = self.core.get(slot, alarms, patience)?;
+            Ok::<_, Stop>((got, std::mem::take(&mut rest.carried)))
+        })?;
+        let Some((got, holds)) = got else {
+            return Ok(None);
+        };
+        carried::keep(self.key, holds);
+        match got {
+            Got::Bytes(bytes) => new_bytes(py, &bytes).ok_or_else(|| lost(bytes.len())).map(Some),
+            Got::Block(block) => big_bytes(py, block).map(Some),
+        }
+    }
+
+    /// What is there, at most `limit` messages, under one lock; and whether there may be more that
+    /// only the slow way gets.
+    fn get_turn<'py>(&self, py: Python<'py>, limit: usize, taken: &mut Vec<Taken<'py>>) -> PyResult<bool> {
+        let mut rests = Vec::new();
+        let end = match self.core.getter_at_once() {
+            Quick::Done(mut getter) => loop {
+                if taken.len() == limit {
+                    break Ok(false);
+                }
+                match getter.take_quick(None, |found| Taken::look(py, found)) {
+                    Quick::Done((Some(message), rest)) => {
+                        taken.push(message);
+                        rests.extend((!rest.is_empty()).then_some(rest));
+                    }
+                    Quick::Done((None, _)) => break Err(no_memory()),
+                    Quick::NotNow => break Ok(false),
+                    Quick::Busy => break Ok(true),
+                }
+            },
+            Quick::NotNow => Ok(false),
+            Quick::Busy => Ok(true),
+        };
+        py.detach(|| drop(rests));
+        // What was taken is given; the next call tells of the memory.
+        if taken.is_empty() { end } else { Ok(end.unwrap_or(false)) }
+    }
+}
+
+/// Free the chunk that was left behind, if one was.
+#[inline]
+fn clear_up(py: Python<'_>, rest: Rest) {
+    if !rest.is_empty() {
         py.detach(|| drop(rest));
     }
+}
 
-    fn lock_carried(&self) -> std::sync::MutexGuard<'_, Vec<(ThreadId, Vec<Held>)>> {
-        self.carried.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn no_memory() -> PyErr {
+    PyMemoryError::new_err("no memory for the message, which stays in the ring")
+}
 
-    fn forget_carried(&self) {
-        let mut carried = self.lock_carried();
-        if !carried.is_empty() {
-            let thread = std::thread::current().id();
-            carried.retain(|(owner, _)| *owner != thread);
+/// Offsets of the objects that a message shall carry.
+fn offsets(carry: &Bound<'_, PyAny>, family: u64) -> PyResult<Vec<u64>> {
+    let mut offsets = Vec::new();
+    for object in carry.try_iter()? {
+        let object = object?;
+        let held = object.cast::<Shared>()?.get().held()?;
+        if held.heap().uid() != family {
+            return Err(PyTypeError::new_err("a message carries objects of its own family only"));
         }
+        offsets.push(held.offset());
     }
+    Ok(offsets)
 }
 
-/// A new bytes object that `fill` fills; None where there is no memory.
-fn new_bytes<'py>(py: Python<'py>, length: usize, fill: impl FnOnce(&mut [u8])) -> Option<Bound<'py, PyBytes>> {
-    PyBytes::new_with(py, length, |place| {
-        fill(place);
-        Ok(())
-    })
-    .ok()
-}
-
-fn bytes_of<'py>(py: Python<'py>, taken: Taken<'py>) -> PyResult<Bound<'py, PyBytes>> {
-    let block = match taken {
-        Taken::Bytes(bytes) => return Ok(bytes),
-        Taken::Block(block) => block,
-    };
-    let bytes = new_bytes(py, block.bytes().len(), |place| {
-        if place.len() < LONG {
-            place.copy_from_slice(block.bytes());
-        } else {
-            py.detach(|| place.copy_from_slice(block.bytes()));
-        }
-    });
-    py.detach(|| drop(block));
-    bytes.ok_or_else(|| PyMemoryError::new_err("no memory for the message, which is lost"))
-}
-
-/// Run `work` with the bytes of a bytes-like object.
-fn with_bytes<R>(data: &Bound<'_, PyAny>, work: impl FnOnce(&[u8]) -> PyResult<R>) -> PyResult<R> {
-    if let Ok(bytes) = data.cast::<PyBytes>() {
-        return work(bytes.as_bytes());
-    }
-    let buffer = PyBuffer::<u8>::get(data).or_else(|_| byte_view(data))?;
-    if !buffer.is_c_contiguous() {
-        return Err(PyBufferError::new_err("the data must be contiguous"));
-    }
-    // SAFETY: the buffer holds so many bytes and is held until `work` is done. Who writes to it
-    // meanwhile gets a message with some of what was written, as with any file.
-    work(unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.len_bytes()) })
-}
-
-/// Arrays of larger items, as bytes.
-fn byte_view(data: &Bound<'_, PyAny>) -> PyResult<PyBuffer<u8>> {
-    let view = data.py().import("builtins")?.getattr("memoryview")?.call1((data,))?;
-    PyBuffer::<u8>::get(&view.call_method1("cast", ("B",))?)
+/// The list, unless there is nothing in it, which is the common case.
+#[inline]
+fn something<'a, 'py>(carry: Option<&'a Bound<'py, PyAny>>) -> Option<&'a Bound<'py, PyAny>> {
+    carry.filter(|carry| !carry.cast::<PyList>().is_ok_and(|list| list.is_empty()))
 }
 
 #[pymethods]
 impl Ring {
     #[new]
     #[pyo3(signature = (maxsize = 0, *, _handle = None))]
-    fn new(maxsize: i64, _handle: Option<HandleTuple>) -> PyResult<PyClassInitializer<Ring>> {
+    fn new(py: Python<'_>, maxsize: i64, _handle: Option<HandleTuple>) -> PyResult<PyClassInitializer<Ring>> {
         if let Some(handle) = _handle {
-            return Self::over(open(handle, BlockKind::Ring)?);
+            return Self::over(py, Core::over(open(py, handle, BlockKind::Ring)?));
         }
         let limit = u32::try_from(maxsize).ok().filter(|&limit| limit <= i32::MAX as u32).ok_or_else(|| {
             PyValueError::new_err(format!("maxsize must be between 0 and 2147483647: {maxsize}"))
         })?;
-        let core = Core::create(&own()?, limit).map_err(python)?;
-        let held = Held::open(core.held().heap(), core.held().handle(), BlockKind::Ring).map_err(python)?;
-        Ok(PyClassInitializer::from(base(held)).add_subclass(Ring { core, carried: Mutex::default() }))
+        let heap = own()?;
+        let core = py.detach(|| Core::create(&heap, limit)).map_err(python)?;
+        Self::over(py, core)
     }
 
     #[classmethod]
@@ -198,157 +202,174 @@ impl Ring {
         attach::<Ring>(class, handle)
     }
 
-    #[pyo3(signature = (data, block = true, timeout = None, tag = 0, carry = None))]
+    #[pyo3(
+        signature = (data, block = Truth(true), timeout = None, tag = 0, carry = None),
+        text_signature = "($self, data, block=True, timeout=None, tag=0, carry=None)"
+    )]
     fn put(
         &self,
         data: &Bound<'_, PyAny>,
-        block: bool,
+        block: Truth,
         timeout: Option<f64>,
         tag: u64,
-        carry: Option<Vec<PyRef<'_, Shared>>>,
+        carry: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let limit = Limit::blocking(block, timeout)?;
-        let mut objects = Vec::new();
-        for object in carry.iter().flatten() {
-            let held = object.held()?;
-            if held.heap().uid() != self.core.held().heap().uid() {
-                return Err(PyTypeError::new_err("a message carries objects of its own family only"));
-            }
-            objects.push(held.offset());
-        }
         let py = data.py();
-        with_bytes(data, |data| self.put_message(py, &Message { data, tag, carry: &objects }, limit))
+        let objects = match something(carry) {
+            Some(carry) => offsets(carry, self.key.0)?,
+            None => Vec::new(),
+        };
+        let data = Data::of(data)?;
+        self.put_message(py, &Message { data: data.bytes(), tag, carry: &objects }, limit)
     }
 
-    #[pyo3(signature = (items, block = true, timeout = None))]
-    fn put_many(&self, items: &Bound<'_, PyAny>, block: bool, timeout: Option<f64>) -> PyResult<usize> {
-        let limit = Limit::blocking(block, timeout)?;
+    #[pyo3(
+        signature = (items, block = Truth(true), timeout = None),
+        text_signature = "($self, items, block=True, timeout=None)"
+    )]
+    fn put_many(&self, items: &Bound<'_, PyAny>, block: Truth, timeout: Option<f64>) -> PyResult<usize> {
+        let (py, core, limit) = (items.py(), self.core()?, Limit::blocking(block, timeout)?);
+        // All of them first: iterating runs Python code, which must not happen under the lock.
+        let items: Vec<Data> = items.try_iter()?.map(|item| Data::of(&item?)).collect::<PyResult<_>>()?;
+        let messages: Vec<Message> =
+            items.iter().map(|item| Message { data: item.bytes(), tag: 0, carry: &[] }).collect();
         let mut count = 0;
-        for item in items.try_iter()? {
-            let put = with_bytes(&item?, |data| {
-                self.put_message(items.py(), &Message { data, tag: 0, carry: &[] }, limit)
-            })?;
-            if !put {
-                break;
-            }
-            count += 1;
+        match wait(py, limit, |patience| core.put_many(&messages, &mut count, patience)) {
+            // Whoever puts the rest meets the refusal again.
+            Err(error) if count > 0 && error.is_instance_of::<PyMemoryError>(py) => Ok(count),
+            put => put.map(|_| count),
         }
-        Ok(count)
     }
 
-    #[pyo3(signature = (block = true, timeout = None))]
+    #[pyo3(signature = (block = Truth(true), timeout = None), text_signature = "($self, block=True, timeout=None)")]
     fn get<'py>(
         &self,
         py: Python<'py>,
-        block: bool,
+        block: Truth,
         timeout: Option<f64>,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         self.get_message(py, None, Limit::blocking(block, timeout)?)
     }
 
-    #[pyo3(signature = (limit, block = true, timeout = None))]
+    #[pyo3(
+        signature = (limit, block = Truth(true), timeout = None),
+        text_signature = "($self, limit, block=True, timeout=None)"
+    )]
     fn get_many<'py>(
         &self,
         py: Python<'py>,
         limit: usize,
-        block: bool,
+        block: Truth,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let taken = PyList::empty(py);
+        let alarms = self.lane()?.alarms();
         let mut patience = Limit::blocking(block, timeout)?;
-        while taken.len() < limit {
-            match self.get_message(py, None, patience)? {
-                Some(message) => taken.append(message)?,
+        carried::forget(self.key);
+        let messages = PyList::empty(py);
+        while messages.len() < limit {
+            let mut taken = Vec::new();
+            let more = self.get_turn(py, (limit - messages.len()).min(TURN), &mut taken)?;
+            let none = taken.is_empty();
+            for message in taken {
+                messages.append(message.bytes(py)?)?;
+                patience = Limit::Now;
+            }
+            if !none && !more {
+                continue;
+            }
+            if !more && patience == Limit::Now {
+                break;
+            }
+            match self.get_slowly(py, None, alarms, patience)? {
+                Some(message) => messages.append(message)?,
                 None => break,
             }
             patience = Limit::Now;
         }
-        Ok(taken)
+        Ok(messages)
     }
 
-    #[pyo3(signature = (claims, slot, block = true, timeout = None))]
+    #[pyo3(
+        signature = (claims, slot, block = Truth(true), timeout = None),
+        text_signature = "($self, claims, slot, block=True, timeout=None)"
+    )]
     fn get_claimed<'py>(
         &self,
         py: Python<'py>,
         claims: &Bound<'py, Claims>,
-        slot: u64,
-        block: bool,
+        slot: i64,
+        block: Truth,
         timeout: Option<f64>,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let claims = claims.get();
-        if claims.family() != self.core.held().heap().uid() {
+        if claims.as_super().get().held()?.heap().uid() != self.key.0 {
             return Err(PyTypeError::new_err("the claims belong to another family than the ring"));
         }
-        self.get_message(py, Some(claims.claim(slot)?), Limit::blocking(block, timeout)?)
+        let slot = self::slot(claims, slot)?;
+        self.get_message(py, Some(&slot), Limit::blocking(block, timeout)?)
     }
 
     fn settle(&self, py: Python<'_>) -> PyResult<()> {
-        wait(py, Limit::Never, |patience| self.core.settle(patience)).map(drop)
+        let core = self.core()?;
+        wait(py, Limit::Never, |patience| core.settle(patience)).map(drop)
     }
 
     fn carried(&self) -> Vec<HandleTuple> {
-        let carried = self.lock_carried();
-        if carried.is_empty() {
-            return Vec::new();
-        }
-        let thread = std::thread::current().id();
-        let mine = carried.iter().filter(|(owner, _)| *owner == thread);
-        mine.flat_map(|(_, holds)| holds)
-            .map(|held| (held.handle().family, held.handle().offset, held.handle().serial))
-            .collect()
+        let handles = carried::handles(self.key);
+        handles.into_iter().map(|handle| (handle.family, handle.offset, handle.serial)).collect()
     }
 
     fn drop_carried(&self) {
-        self.forget_carried();
+        carried::forget(self.key);
     }
 
     #[pyo3(signature = (timeout = None))]
     fn wait_readable(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let alarms = self.core.lane().alarms();
-        wait(py, Limit::of(timeout)?, |patience| self.core.wait_news(alarms, true, patience))?;
-        Ok(!self.core.lane().is_empty())
+        let (core, limit) = (self.core()?, Limit::of(timeout)?);
+        let alarms = core.lane().alarms();
+        wait(py, limit, |patience| core.wait_news(alarms, true, patience))?;
+        Ok(!core.lane().is_empty())
     }
 
     #[pyo3(signature = (timeout = None))]
     fn wait_drained(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let alarms = self.core.lane().alarms();
-        wait(py, Limit::of(timeout)?, |patience| self.core.lane().wait_drained(alarms, patience))?;
-        Ok(self.core.lane().is_empty())
+        let (lane, limit) = (self.lane()?, Limit::of(timeout)?);
+        let alarms = lane.alarms();
+        wait(py, limit, |patience| lane.wait_drained(alarms, patience))?;
+        Ok(lane.is_empty())
     }
 
-    fn interrupt(&self) {
-        self.core.lane().alarm();
+    fn interrupt(&self) -> PyResult<()> {
+        self.lane()?.alarm();
+        Ok(())
     }
 
-    fn qsize(&self) -> u32 {
-        self.core.lane().len()
+    fn qsize(&self) -> PyResult<u32> {
+        Ok(self.lane()?.len())
     }
 
     #[getter]
-    fn maxsize(&self) -> u32 {
-        self.core.lane().limit()
+    fn maxsize(&self) -> PyResult<u32> {
+        Ok(self.lane()?.limit())
     }
 
     fn task_done(&self) -> PyResult<()> {
-        match self.core.lane().task_done() {
+        match self.lane()?.task_done() {
             true => Ok(()),
             false => Err(PyValueError::new_err("task_done() called too many times")),
         }
     }
 
-    fn unfinished(&self) -> u32 {
-        self.core.lane().unfinished()
+    fn unfinished(&self) -> PyResult<u32> {
+        Ok(self.lane()?.unfinished())
     }
 
     #[pyo3(signature = (timeout = None))]
     fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        if self.core.lane().unfinished() == 0 {
+        let (lane, limit) = (self.lane()?, Limit::of(timeout)?);
+        if lane.unfinished() == 0 {
             return Ok(true);
         }
-        Ok(wait(py, Limit::of(timeout)?, |patience| self.core.lane().join(patience))?.is_some())
+        Ok(wait(py, limit, |patience| lane.join(patience))?.is_some())
     }
-}
-
-fn no_memory() -> PyErr {
-    PyMemoryError::new_err("no memory for the message, which stays in the ring")
 }

@@ -1,14 +1,14 @@
 //! `SemLock`: Lock, RLock and the semaphores.
 
-use crate::shared::{HandleTuple, Shared, attach, base, open, own};
-use crate::waiting::{Limit, wait};
-use procession_core::heap::{BlockKind, Heap, Held};
-use procession_core::semlock::{Caller, Kind, Refused, SemLock as Words, Taken};
-use procession_core::wait::End;
+use crate::shared::{HandleTuple, Shared, Words, attach, base, create, open, own};
+use crate::waiting::{Limit, Truth, wait};
+use procession_core::heap::BlockKind;
+use procession_core::member::seat_of;
+use procession_core::semlock::{Caller, Holder, Kind, Refused, SemLock as Core, Taken};
 use pyo3::exceptions::{PyAssertionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use std::sync::Arc;
+use std::cell::Cell;
 
 /// As in `_multiprocessing`.
 pub const RECURSIVE_MUTEX: u32 = 0;
@@ -19,64 +19,114 @@ pub const SEM_VALUE_MAX: u32 = i32::MAX as u32;
 
 #[pyclass(extends = Shared, subclass, frozen, module = "procession._core")]
 pub struct SemLock {
-    heap: Arc<Heap>,
-    offset: u64,
+    words: Words<Core>,
 }
 
-/// What tells this thread from the others of its process, also after a fork: its descriptor's page.
+/// The calling thread's id, remembered together with the process, since a forked child has the
+/// parent's memory.
 #[inline]
-fn thread() -> u32 {
-    // SAFETY: always succeeds.
-    (unsafe { pthread_self() } >> 12) as u32
-}
-
-unsafe extern "C" {
-    fn pthread_self() -> usize;
+fn thread(pid: u32) -> u32 {
+    thread_local! {
+        static THREAD: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+    }
+    THREAD.with(|known| match known.get() {
+        (process, thread) if process == pid => thread,
+        _ => {
+            // SAFETY: always succeeds.
+            let thread = unsafe { libc::syscall(libc::SYS_gettid) } as u32;
+            known.set((pid, thread));
+            thread
+        }
+    })
 }
 
 impl SemLock {
-    fn over(held: Held) -> PyClassInitializer<SemLock> {
-        let lock = SemLock { heap: held.heap().clone(), offset: held.offset() };
-        PyClassInitializer::from(base(held)).add_subclass(lock)
+    #[inline]
+    fn caller<'a>(&self, alive: &'a dyn Fn(u32) -> bool) -> Caller<'a> {
+        let heap = self.words.heap();
+        Caller { me: heap.me(), pid: heap.pid(), thread: thread(heap.pid()), alive }
     }
 
     #[inline]
-    fn words(&self) -> &Words {
-        // SAFETY: the base class holds this object, of kind SemLock.
-        unsafe { self.heap.at::<Words>(self.offset) }
+    fn take(&self, py: Python<'_>, block: Truth, timeout: Option<f64>) -> PyResult<bool> {
+        let lock = self.words.get()?;
+        if lock.try_acquire(&self.caller(&|_| true)) {
+            return Ok(true);
+        }
+        self.take_slowly(py, lock, Limit::blocking(block, timeout)?)
     }
 
-    #[inline]
-    fn quick(&self) -> bool {
-        let me = self.heap.me();
-        self.words().try_acquire(&Caller { me, pid: self.heap.pid(), thread: thread(), alive: &|_| true })
-    }
-
-    fn slow(&self, py: Python<'_>, limit: Limit) -> PyResult<bool> {
-        let (me, thread) = (self.heap.me(), thread());
-        let alive = |id| self.heap.is_alive(id);
-        let caller = |alive| Caller { me, pid: self.heap.pid(), thread, alive };
+    #[cold]
+    fn take_slowly(&self, py: Python<'_>, lock: &Core, limit: Limit) -> PyResult<bool> {
+        let heap = self.words.heap();
         let taken = if limit == Limit::Now {
-            Some(self.words().look(&caller(&alive)))
+            // May be asked all the time, by who does something else meanwhile.
+            Some(lock.look(&self.caller(&|id| heap.seemed_alive(id))))
         } else {
-            wait(py, limit, |patience| match self.words().acquire(&caller(&alive), patience) {
-                Taken::Interrupted => Err(End::Interrupted),
+            let alive = |id| heap.is_alive(id);
+            // The caller is asked for inside, where it is the one who waits.
+            wait(py, limit, |patience| match lock.acquire(&self.caller(&alive), patience) {
+                Taken::No(end) => Err(end),
                 taken => Ok(taken),
             })?
         };
         match taken {
-            Some(Taken::OwnerDied(pid)) => Err(owner_died(py, pid)),
+            Some(Taken::OwnerDied(holder)) => Err(self.owner_died(py, holder)),
             taken => Ok(taken == Some(Taken::Yes)),
         }
     }
+
+    #[inline]
+    fn give(&self) -> PyResult<()> {
+        let heap = self.words.heap();
+        self.words.get()?.release(heap.me(), thread(heap.pid())).map_err(refused)
+    }
+
+    fn owner_died(&self, py: Python<'_>, holder: Holder) -> PyErr {
+        let holder = self.named(holder);
+        let error = py
+            .import("procession.errors")
+            .and_then(|errors| errors.getattr("OwnerDiedError"))
+            .and_then(|class| class.call1((holder.pid, py.None(), holder.thread)));
+        error.map_or_else(|error| error, PyErr::from_value)
+    }
+
+    /// With the pid from the member's seat if the holder had no time to leave it in the lock.
+    fn named(&self, mut holder: Holder) -> Holder {
+        if holder.pid == 0 {
+            let (sitting, pid) = self.words.heap().seat(seat_of(holder.member)).occupant();
+            if sitting == holder.member {
+                holder.pid = pid;
+            }
+        }
+        if holder.thread == 0 {
+            holder.thread = holder.pid;
+        }
+        holder
+    }
 }
 
-fn owner_died(py: Python<'_>, pid: u32) -> PyErr {
-    let error = py
-        .import("procession.errors")
-        .and_then(|errors| errors.getattr("OwnerDiedError"))
-        .and_then(|class| class.call1((pid,)));
-    error.map_or_else(|error| error, PyErr::from_value)
+#[cold]
+fn refused(refused: Refused) -> PyErr {
+    match refused {
+        Refused::TooMany => PyValueError::new_err("semaphore or lock released too many times"),
+        Refused::NotOwner => PyAssertionError::new_err("attempt to release recursive lock not owned by thread"),
+    }
+}
+
+fn kind_of(kind: u32, value: i64, maxvalue: i64, owned: bool) -> PyResult<Kind> {
+    if value < 0 || value > maxvalue || maxvalue > SEM_VALUE_MAX as i64 {
+        let most = maxvalue.min(SEM_VALUE_MAX as i64);
+        let text = format!("semaphore's initial value must be between 0 and {most}: {value}");
+        return Err(PyValueError::new_err(text));
+    }
+    match (kind, owned) {
+        (RECURSIVE_MUTEX, _) => Ok(Kind::Recursive),
+        (SEMAPHORE, true) if maxvalue == 1 => Ok(Kind::Lock),
+        (SEMAPHORE, true) => Err(PyValueError::new_err(format!("an owned lock has maxvalue 1, not {maxvalue}"))),
+        (SEMAPHORE, false) => Ok(Kind::Semaphore),
+        _ => Err(PyValueError::new_err(format!("unknown kind of lock: {kind}"))),
+    }
 }
 
 #[pymethods]
@@ -84,35 +134,26 @@ impl SemLock {
     #[new]
     #[pyo3(signature = (kind = SEMAPHORE, value = 1, maxvalue = 1, owned = false, *, _handle = None))]
     fn new(
+        py: Python<'_>,
         kind: u32,
         value: i64,
         maxvalue: i64,
         owned: bool,
         _handle: Option<HandleTuple>,
     ) -> PyResult<PyClassInitializer<SemLock>> {
-        if let Some(handle) = _handle {
-            return Ok(Self::over(open(handle, BlockKind::SemLock)?));
-        }
-        let kind = match (kind, owned) {
-            (RECURSIVE_MUTEX, _) => Kind::Recursive,
-            (SEMAPHORE, true) => Kind::Lock,
-            (SEMAPHORE, false) => Kind::Semaphore,
-            _ => {
-                return Err(PyValueError::new_err(format!("unknown kind of lock: {kind}")));
+        let held = match _handle {
+            Some(handle) => open(py, handle, BlockKind::SemLock)?,
+            None => {
+                let kind = kind_of(kind, value, maxvalue, owned)?;
+                let heap = own()?;
+                let caller =
+                    Caller { me: heap.me(), pid: heap.pid(), thread: thread(heap.pid()), alive: &|_| true };
+                let core = Core::new(kind, value as u32, maxvalue as u32, &caller);
+                create(py, &heap, BlockKind::SemLock, core)?
             }
         };
-        if value < 0 || value > maxvalue || maxvalue > SEM_VALUE_MAX as i64 {
-            let text = format!("semaphore's initial value must be between 0 and {maxvalue}: {value}");
-            return Err(PyValueError::new_err(text));
-        }
-        let heap = own()?;
-        let caller = Caller { me: heap.me(), pid: heap.pid(), thread: thread(), alive: &|_| true };
-        let words = Words::new(kind, value as u32, maxvalue as u32, &caller);
-        let length = std::mem::size_of::<Words>() as u64;
-        // SAFETY: the block has room for the words and is known to nobody else.
-        let held =
-            Held::create(&heap, BlockKind::SemLock, length, |at| unsafe { at.cast::<Words>().write(words) });
-        Ok(Self::over(held.map_err(crate::shared::python)?))
+        let lock = SemLock { words: Words::of(&held) };
+        Ok(PyClassInitializer::from(base(held)).add_subclass(lock))
     }
 
     #[classmethod]
@@ -120,25 +161,17 @@ impl SemLock {
         attach::<SemLock>(class, handle)
     }
 
-    #[pyo3(signature = (block = true, timeout = None))]
-    fn acquire(&self, py: Python<'_>, block: bool, timeout: Option<f64>) -> PyResult<bool> {
-        if self.quick() {
-            return Ok(true);
-        }
-        self.slow(py, Limit::blocking(block, timeout)?)
+    #[pyo3(signature = (block = Truth(true), timeout = None), text_signature = "($self, block=True, timeout=None)")]
+    fn acquire(&self, py: Python<'_>, block: Truth, timeout: Option<f64>) -> PyResult<bool> {
+        self.take(py, block, timeout)
     }
 
     fn release(&self) -> PyResult<()> {
-        self.words().release(self.heap.me(), thread()).map_err(|refused| match refused {
-            Refused::TooMany => PyValueError::new_err("semaphore or lock released too many times"),
-            Refused::NotOwner => {
-                PyAssertionError::new_err("attempt to release recursive lock not owned by thread")
-            }
-        })
+        self.give()
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
-        self.acquire(py, true, None)
+        self.take(py, Truth(true), None)
     }
 
     #[pyo3(signature = (_kind = None, _error = None, _trace = None))]
@@ -148,20 +181,20 @@ impl SemLock {
         _error: Option<&Bound<'_, PyAny>>,
         _trace: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        self.release()
+        self.give()
     }
 
     #[getter]
-    fn kind(&self) -> u32 {
-        match self.words().kind() {
+    fn kind(&self) -> PyResult<u32> {
+        Ok(match self.words.get()?.kind() {
             Kind::Recursive => RECURSIVE_MUTEX,
             Kind::Lock | Kind::Semaphore => SEMAPHORE,
-        }
+        })
     }
 
     #[getter]
-    fn maxvalue(&self) -> u32 {
-        self.words().max()
+    fn maxvalue(&self) -> PyResult<u32> {
+        Ok(self.words.get()?.max())
     }
 
     #[getter]
@@ -169,23 +202,26 @@ impl SemLock {
         None
     }
 
-    fn _count(&self) -> u32 {
-        self.words().count(self.heap.me())
+    fn _count(&self) -> PyResult<u32> {
+        Ok(self.words.get()?.count(self.words.heap().me()))
     }
 
-    fn _is_mine(&self) -> bool {
-        self.words().mine(self.heap.me(), thread())
+    fn _is_mine(&self) -> PyResult<bool> {
+        let heap = self.words.heap();
+        Ok(self.words.get()?.mine(heap.me(), thread(heap.pid())))
     }
 
-    fn _get_value(&self) -> u32 {
-        self.words().value()
+    fn _get_value(&self) -> PyResult<u32> {
+        Ok(self.words.get()?.value())
     }
 
-    fn _is_zero(&self) -> bool {
-        self.words().value() == 0
+    fn _is_zero(&self) -> PyResult<bool> {
+        Ok(self.words.get()?.value() == 0)
     }
 
-    fn _holder(&self) -> Option<(u32, u32)> {
-        Some(self.words().holder()).filter(|holder| *holder != (0, 0))
+    fn _holder(&self) -> PyResult<Option<(u32, u32)>> {
+        let holder = self.words.get()?.holder();
+        let known = (holder != Holder::default()).then(|| self.named(holder));
+        Ok(known.map(|holder| (holder.pid, holder.thread)))
     }
 }

@@ -2,9 +2,12 @@
 
 use procession_core::heap::{BlockKind, Handle, Heap, HeapError, Held, family};
 use pyo3::PyTypeInfo;
-use pyo3::exceptions::{PyLookupError, PyMemoryError, PyOSError, PyReferenceError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyLookupError, PyMemoryError, PyOSError, PyReferenceError, PyRuntimeError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// `(family, offset, serial)`.
@@ -32,20 +35,37 @@ pub fn python(error: HeapError) -> PyErr {
     }
 }
 
+/// The error of a process whose holds a fork could not hand on.
+#[cold]
+pub fn lost() -> PyErr {
+    PyRuntimeError::new_err(
+        "this process lost its shared objects when it was forked: the system had no memory or no seat for it",
+    )
+}
+
 /// The process's own heap, founded if need be.
 pub fn own() -> PyResult<Arc<Heap>> {
     family::found().map_err(python)
 }
 
 /// One more hold on what a tuple names.
-pub fn open(tuple: HandleTuple, kind: BlockKind) -> PyResult<Held> {
+pub fn open(py: Python<'_>, tuple: HandleTuple, kind: BlockKind) -> PyResult<Held> {
     let (family, offset, serial) = tuple;
-    let heap = family::of(family).ok_or_else(|| {
-        PyLookupError::new_err(
+    let Some(heap) = family::of(family) else {
+        return Err(PyLookupError::new_err(
             "the shared object belongs to another family: only processes started by this one, or by its children, can use it",
-        )
-    })?;
-    Held::open(&heap, Handle { family, offset, serial }, kind).map_err(python)
+        ));
+    };
+    let heap = heap.map_err(python)?;
+    py.detach(|| Held::open(&heap, Handle { family, offset, serial }, kind)).map_err(python)
+}
+
+/// Make an object whose words are `words`.
+pub fn create<T: Send>(py: Python<'_>, heap: &Arc<Heap>, kind: BlockKind, words: T) -> PyResult<Held> {
+    let length = std::mem::size_of::<T>() as u64;
+    // SAFETY: the block has room for the words and is known to nobody else.
+    let write = |at: *mut u8| unsafe { at.cast::<T>().write(words) };
+    py.detach(|| Held::create(heap, kind, length, write)).map_err(python)
 }
 
 /// The base of a class, with its hold in it.
@@ -53,11 +73,68 @@ pub fn base(held: Held) -> Shared {
     Shared { held: Some(held) }
 }
 
+/// Give up a hold; if that has to wait for others, then without the GIL.
+pub fn release(held: Held) {
+    let Err(held) = held.drop_at_once() else { return };
+    let mut held = Some(held);
+    // Where the interpreter is gone, there is no GIL to give up, and the hold goes at the end.
+    Python::try_attach(|py| py.detach(|| drop(held.take())));
+}
+
 impl Shared {
     /// The hold.
     #[inline]
     pub fn held(&self) -> PyResult<&Held> {
-        self.held.as_ref().ok_or_else(|| PyTypeError::new_err("Shared is abstract: make one of its subclasses"))
+        let held = self
+            .held
+            .as_ref()
+            .ok_or_else(|| PyTypeError::new_err("Shared is abstract: make one of its subclasses"))?;
+        held.is_valid().then_some(held).ok_or_else(lost)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take() {
+            release(held);
+        }
+    }
+}
+
+/// Where an object's words lie, for as long as the base class's hold on it is good.
+pub struct Words<T> {
+    heap: Arc<Heap>,
+    offset: u64,
+    epoch: u32,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Words<T> {
+    /// Of the object of this hold, which must be of the kind that `T` stands for.
+    pub fn of(held: &Held) -> Words<T> {
+        Words { heap: held.heap().clone(), offset: held.offset(), epoch: held.heap().epoch(), kind: PhantomData }
+    }
+
+    /// The heap it lies in.
+    #[inline]
+    pub fn heap(&self) -> &Arc<Heap> {
+        &self.heap
+    }
+
+    /// Its offset.
+    #[inline]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The words; RuntimeError if a fork cost this process its holds.
+    #[inline]
+    pub fn get(&self) -> PyResult<&T> {
+        if self.heap.epoch() != self.epoch {
+            return Err(lost());
+        }
+        // SAFETY: the base class holds the object, which `of` was promised to be a `T`.
+        Ok(unsafe { self.heap.at::<T>(self.offset) })
     }
 }
 

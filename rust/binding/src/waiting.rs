@@ -1,12 +1,14 @@
 //! Waiting without the GIL, and what Python's signal handlers have to say about it.
 
+use crate::shared::python;
+use procession_core::ring::Stop;
 use procession_core::wait::{End, Patience};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use std::time::Duration;
 
 /// How long Python asks to wait.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// Not at all.
     Now,
@@ -31,8 +33,9 @@ impl Limit {
     }
 
     /// As `acquire(block, timeout)` and `get(block, timeout)` mean it.
-    pub fn blocking(block: bool, timeout: Option<f64>) -> PyResult<Limit> {
-        if block { Limit::of(timeout) } else { Ok(Limit::Now) }
+    #[inline]
+    pub fn blocking(block: Truth, timeout: Option<f64>) -> PyResult<Limit> {
+        if block.0 { Limit::of(timeout) } else { Ok(Limit::Now) }
     }
 
     fn duration(self) -> Option<Duration> {
@@ -44,23 +47,54 @@ impl Limit {
     }
 }
 
-/// Run `wait` without the GIL. A signal handler that raises ends it with that exception.
-pub fn wait<T: Send>(
+/// An argument that may be anything and is asked for its truth, as `acquire(0)` does.
+#[derive(Clone, Copy)]
+pub struct Truth(pub bool);
+
+impl<'py> FromPyObject<'_, 'py> for Truth {
+    type Error = PyErr;
+
+    #[inline]
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Truth> {
+        object.is_truthy().map(Truth)
+    }
+}
+
+/// Run `wait` without the GIL; None where the time ran out. A signal handler that raises ends it
+/// with that exception.
+pub fn wait<T: Send, E: Into<Stop>>(
     py: Python<'_>,
     limit: Limit,
-    wait: impl FnOnce(&mut Patience) -> Result<T, End> + Send,
+    wait: impl FnOnce(&mut Patience) -> Result<T, E> + Send,
 ) -> PyResult<Option<T>> {
+    let pid = std::process::id();
     let mut raised: Option<PyErr> = None;
-    let end = py.detach(|| {
+    let done = py.detach(|| {
         let mut check = || {
-            raised = Python::attach(|py| py.check_signals()).err();
-            raised.is_some()
+            let (error, end) = ask(pid);
+            raised = error;
+            end
         };
-        wait(&mut Patience::new(limit.duration(), &mut check))
+        wait(&mut Patience::new(limit.duration(), &mut check)).map_err(Into::into)
     });
-    match (end, raised) {
-        (_, Some(error)) => Err(error),
-        (Ok(value), None) => Ok(Some(value)),
-        (Err(_), None) => Ok(None),
+    match (done, raised) {
+        (Ok(value), _) => Ok(Some(value)),
+        (Err(_), Some(error)) => Err(error),
+        (Err(Stop::Heap(error)), None) => Err(python(error)),
+        (Err(Stop::End(_)), None) => Ok(None),
     }
+}
+
+/// Have Python's signal handlers run: what they raised, and whether that ends the wait that process
+/// `pid` began.
+#[cold]
+fn ask(pid: u32) -> (Option<PyErr>, Option<End>) {
+    // Where the interpreter is gone, so are the handlers.
+    let asked = Python::try_attach(|py| py.check_signals()).unwrap_or(Ok(()));
+    if std::process::id() != pid {
+        let forked = "a signal handler forked this process in the middle of a wait, which is its parent's";
+        return (Some(asked.err().unwrap_or_else(|| PyRuntimeError::new_err(forked))), Some(End::Forked));
+    }
+    let end = asked.is_err().then_some(End::Interrupted);
+    (asked.err(), end)
 }

@@ -1,42 +1,36 @@
 //! `WaitList`: who waits on a condition.
 
-use crate::shared::{HandleTuple, Shared, attach, base, open, own, python};
+use crate::shared::{HandleTuple, Shared, Words, attach, base, create, open, own};
 use crate::waiting::{Limit, wait};
-use procession_core::heap::{BlockKind, Heap, Held};
-use procession_core::waitlist::{Page, Surroundings, WaitList as Words};
-use pyo3::exceptions::PyMemoryError;
+use procession_core::heap::BlockKind;
+use procession_core::wait::End;
+use procession_core::waitlist::{Page, Surroundings, WaitList as List};
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use std::sync::Arc;
 
 #[pyclass(extends = Shared, subclass, frozen, module = "procession._core")]
 pub struct WaitList {
-    heap: Arc<Heap>,
-    offset: u64,
+    words: Words<List>,
 }
 
 impl WaitList {
-    fn over(held: Held) -> PyClassInitializer<WaitList> {
-        let list = WaitList { heap: held.heap().clone(), offset: held.offset() };
-        PyClassInitializer::from(base(held)).add_subclass(list)
-    }
-
-    fn with<R>(&self, work: impl FnOnce(&Words, &Surroundings) -> R) -> R {
-        let heap = &*self.heap;
+    fn with<R>(&self, list: &List, work: impl FnOnce(&List, &Surroundings) -> R) -> R {
+        let heap = &**self.words.heap();
         let around = Surroundings {
             me: heap.me(),
             alive: &|id| heap.is_alive(id),
             // SAFETY: links of a list lead to its pages.
             page: &|offset| unsafe { heap.at::<Page>(offset) },
             grow: &|| {
-                let page = heap.alloc(std::mem::size_of::<Page>() as u64, BlockKind::Part, self.offset).ok()?;
+                let length = std::mem::size_of::<Page>() as u64;
+                let page = heap.alloc(length, BlockKind::Part, self.words.offset()).ok()?;
                 // SAFETY: the block has room for a page and is known to nobody else.
                 unsafe { heap.address(page).cast::<Page>().write(Page::default()) };
                 Some(page)
             },
         };
-        // SAFETY: the base class holds this object, of kind WaitList.
-        work(unsafe { heap.at::<Words>(self.offset) }, &around)
+        work(list, &around)
     }
 }
 
@@ -44,14 +38,13 @@ impl WaitList {
 impl WaitList {
     #[new]
     #[pyo3(signature = (*, _handle = None))]
-    fn new(_handle: Option<HandleTuple>) -> PyResult<PyClassInitializer<WaitList>> {
-        if let Some(handle) = _handle {
-            return Ok(Self::over(open(handle, BlockKind::WaitList)?));
-        }
-        let length = std::mem::size_of::<Words>() as u64;
-        // SAFETY: the block has room for the words and is known to nobody else.
-        let write = |at: *mut u8| unsafe { at.cast::<Words>().write(Words::default()) };
-        Ok(Self::over(Held::create(&own()?, BlockKind::WaitList, length, write).map_err(python)?))
+    fn new(py: Python<'_>, _handle: Option<HandleTuple>) -> PyResult<PyClassInitializer<WaitList>> {
+        let held = match _handle {
+            Some(handle) => open(py, handle, BlockKind::WaitList)?,
+            None => create(py, &own()?, BlockKind::WaitList, List::default())?,
+        };
+        let list = WaitList { words: Words::of(&held) };
+        Ok(PyClassInitializer::from(base(held)).add_subclass(list))
     }
 
     #[classmethod]
@@ -60,24 +53,34 @@ impl WaitList {
     }
 
     fn enter(&self, py: Python<'_>) -> PyResult<u64> {
-        py.detach(|| self.with(|words, around| words.enter(around)))
-            .ok_or_else(|| PyMemoryError::new_err("the system refuses memory for one more waiter"))
+        let list = self.words.get()?;
+        let ticket = py.detach(|| self.with(list, |list, around| list.enter(around)));
+        ticket.ok_or_else(|| PyMemoryError::new_err("the system refuses memory for one more waiter"))
     }
 
     #[pyo3(signature = (ticket, timeout = None))]
     fn wait(&self, py: Python<'_>, ticket: u64, timeout: Option<f64>) -> PyResult<bool> {
-        let limit = Limit::of(timeout)?;
-        let notified =
-            wait(py, limit, |patience| self.with(|words, around| words.wait(around, ticket, patience)))?;
-        Ok(notified.is_some())
+        let (list, limit) = (self.words.get()?, Limit::of(timeout)?);
+        let waited = wait(py, limit, |patience| {
+            match self.with(list, |list, around| list.wait(around, ticket, patience)) {
+                Some(waited) => waited.map(|()| true),
+                None => Ok::<_, End>(false),
+            }
+        })?;
+        match waited {
+            Some(false) => Err(PyValueError::new_err("the ticket was used, or is another process's")),
+            notified => Ok(notified.is_some()),
+        }
     }
 
     #[pyo3(signature = (n = 1))]
-    fn notify(&self, py: Python<'_>, n: usize) -> usize {
-        py.detach(|| self.with(|words, around| words.notify(around, n)))
+    fn notify(&self, py: Python<'_>, n: usize) -> PyResult<usize> {
+        let list = self.words.get()?;
+        Ok(py.detach(|| self.with(list, |list, around| list.notify(around, n))))
     }
 
-    fn __len__(&self) -> usize {
-        self.with(|words, around| words.len(around))
+    fn __len__(&self) -> PyResult<usize> {
+        let list = self.words.get()?;
+        Ok(self.with(list, |list, around| list.len(around)))
     }
 }

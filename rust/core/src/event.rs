@@ -5,7 +5,7 @@
 //! compare-exchange and a wake, without a lock: a signal handler may do it in the middle of a wait.
 
 use crate::futex;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, announced};
 use crate::wait::{End, Patience, SLICE};
 
 /// The flag; all zeroes is a cleared one.
@@ -30,8 +30,11 @@ impl Event {
 
     /// Set the flag and wake all who wait.
     pub fn set(&self) {
-        if self.change(0) && self.sleepers.load(Ordering::SeqCst) > 0 {
-            futex::wake(&self.changes, u32::MAX);
+        if self.change(0) {
+            announced();
+            if self.sleepers.load(Ordering::SeqCst) > 0 {
+                futex::wake(&self.changes, u32::MAX);
+            }
         }
     }
 
@@ -42,18 +45,30 @@ impl Event {
 
     /// Wait until the flag is, or was for a moment, set.
     pub fn wait(&self, patience: &mut Patience) -> Result<(), End> {
-        let seen = self.changes.load(Ordering::SeqCst);
+        self.wait_since(self.changes(), patience)
+    }
+
+    /// How often the flag was changed.
+    pub fn changes(&self) -> u32 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    /// As [`Event::wait`], having looked when there had been `seen` changes.
+    pub fn wait_since(&self, seen: u32, patience: &mut Patience) -> Result<(), End> {
         if seen & 1 == 1 {
             return Ok(());
         }
         self.sleepers.fetch_add(1, Ordering::SeqCst);
+        announced();
         let mut end = Ok(());
-        while end.is_ok() && self.changes.load(Ordering::SeqCst) == seen {
+        while end.is_ok() && self.changes() == seen {
             end = patience.sleep(&self.changes, seen, SLICE).map(|_| ());
         }
-        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        if end != Err(End::Forked) {
+            self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        }
         // Set and run out of time at once: the flag wins.
-        if self.changes.load(Ordering::SeqCst) != seen && end == Err(End::TimedOut) {
+        if self.changes() != seen && end == Err(End::TimedOut) {
             return Ok(());
         }
         end

@@ -45,51 +45,80 @@ pub fn wake(word: &AtomicU32, count: u32) -> u32 {
 }
 
 #[cfg(loom)]
-pub use model::{wait, wake};
+pub use model::{pass_time, wait, wake};
 
-/// The kernel's part, played for loom: a sleeper leaves only when a wake named it.
+/// The kernel's part, played for loom: a sleeper leaves only when a wake named it, or, from the
+/// moment on when a test says that time passes, when it likes.
 #[cfg(loom)]
 mod model {
     use super::{AtomicU32, Duration, Woke};
     use crate::sync::Ordering;
     use loom::sync::{Condvar, Mutex};
 
-    loom::lazy_static! {
-        static ref BEDS: (Mutex<Vec<(usize, u32, bool)>>, Condvar) = (Mutex::new(Vec::new()), Condvar::new());
+    struct Bed {
+        word: usize,
+        sleeper: usize,
+        woken: bool,
     }
 
-    /// Model of `FUTEX_WAIT`; time does not pass in a model, so it never times out.
+    #[derive(Default)]
+    struct Dormitory {
+        beds: Vec<Bed>,
+        sleepers: usize,
+        time_passes: bool,
+    }
+
+    loom::lazy_static! {
+        static ref KERNEL: (Mutex<Dormitory>, Condvar) = (Mutex::new(Dormitory::default()), Condvar::new());
+    }
+
+    /// Model of `FUTEX_WAIT`.
     pub fn wait(word: &AtomicU32, expected: u32, _limit: Duration) -> Woke {
-        let (beds, bell) = &*BEDS;
-        let mut guard = beds.lock().unwrap();
+        let (dormitory, bell) = &*KERNEL;
+        let mut guard = dormitory.lock().unwrap();
         if word.load(Ordering::SeqCst) != expected {
             return Woke::Changed;
         }
-        let name = guard.iter().map(|bed| bed.1 + 1).max().unwrap_or(0);
-        guard.push((word as *const _ as usize, name, false));
+        let sleeper = guard.sleepers;
+        guard.sleepers += 1;
+        guard.beds.push(Bed { word: word as *const _ as usize, sleeper, woken: false });
         loop {
-            guard = bell.wait(guard).unwrap();
-            if let Some(place) = guard.iter().position(|bed| bed.1 == name && bed.2) {
-                guard.remove(place);
+            let place = guard.beds.iter().position(|bed| bed.sleeper == sleeper).unwrap();
+            if guard.beds[place].woken {
+                guard.beds.remove(place);
                 return Woke::Changed;
             }
+            if guard.time_passes {
+                guard.beds.remove(place);
+                drop(guard);
+                loom::thread::yield_now();
+                return Woke::TimedOut;
+            }
+            guard = bell.wait(guard).unwrap();
         }
     }
 
     /// Model of `FUTEX_WAKE`.
     pub fn wake(word: &AtomicU32, count: u32) -> u32 {
-        let (beds, bell) = &*BEDS;
-        let mut guard = beds.lock().unwrap();
+        let (dormitory, bell) = &*KERNEL;
+        let mut guard = dormitory.lock().unwrap();
         let here = word as *const _ as usize;
         let mut woken = 0;
-        for bed in guard.iter_mut().filter(|bed| bed.0 == here && !bed.2) {
+        for bed in guard.beds.iter_mut().filter(|bed| bed.word == here && !bed.woken) {
             if woken == count {
                 break;
             }
-            bed.2 = true;
+            bed.woken = true;
             woken += 1;
         }
         bell.notify_all();
         woken
+    }
+
+    /// From now on sleeps may end by themselves, as at the end of a slice.
+    pub fn pass_time() {
+        let (dormitory, bell) = &*KERNEL;
+        dormitory.lock().unwrap().time_passes = true;
+        bell.notify_all();
     }
 }

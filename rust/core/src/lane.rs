@@ -12,7 +12,7 @@
 
 use crate::futex;
 use crate::mutex::Mutex;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, announced, fence};
 use crate::wait::{End, Patience, SLICE};
 
 /// Something to sleep on until a condition may have come true.
@@ -34,6 +34,7 @@ impl Bell {
     /// sleeps all are woken, lest the wake-up goes to a watcher and a taker sleeps on.
     #[inline]
     pub fn ring(&self, count: u32) {
+        announced();
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             self.toll(count);
         }
@@ -46,12 +47,14 @@ impl Bell {
         futex::wake(&self.rings, if everyone { u32::MAX } else { count });
     }
 
-    /// Sleep until `ready`; `watcher` tells that the caller takes nothing.
+    /// Sleep until `ready`; `watcher` tells that the caller takes nothing. Who takes something must
+    /// do so when this returns, or ring again: its wake-up may have been meant for another.
     pub fn wait(&self, watcher: bool, patience: &mut Patience, ready: &dyn Fn() -> bool) -> Result<(), End> {
         if watcher {
             self.watchers.fetch_add(1, Ordering::SeqCst);
         }
         self.sleepers.fetch_add(1, Ordering::SeqCst);
+        announced();
         let end = loop {
             let seen = self.rings.load(Ordering::SeqCst);
             if ready() {
@@ -61,9 +64,11 @@ impl Bell {
                 break Err(end);
             }
         };
-        self.sleepers.fetch_sub(1, Ordering::SeqCst);
-        if watcher {
-            self.watchers.fetch_sub(1, Ordering::SeqCst);
+        if end != Err(End::Forked) {
+            self.sleepers.fetch_sub(1, Ordering::SeqCst);
+            if watcher {
+                self.watchers.fetch_sub(1, Ordering::SeqCst);
+            }
         }
         end
     }
@@ -131,7 +136,7 @@ impl Side {
         loop {
             let count = self.count();
             let spot = self.places[(count & 1) as usize].load();
-            crate::sync::fence(Ordering::SeqCst);
+            fence(Ordering::SeqCst);
             if self.count() == count {
                 return (count, spot);
             }
@@ -142,6 +147,8 @@ impl Side {
     #[inline]
     pub fn commit(&self, spot: Spot) {
         let next = self.count.load(Ordering::Relaxed).wrapping_add(1);
+        // Who takes a snapshot and sees the new spot must see that the count has moved on.
+        fence(Ordering::Release);
         self.places[(next & 1) as usize].store(spot);
         self.count.store(next, Ordering::SeqCst);
     }
@@ -158,6 +165,8 @@ pub struct Lane {
     pub news: Bell,
     /// Rung when something was got.
     pub room: Bell,
+    /// Rung when the last message there was got.
+    pub drained: Bell,
     /// Rung when the last task was done.
     pub rest: Bell,
     done: AtomicU32,
@@ -173,6 +182,7 @@ impl Lane {
             gets: Side::new(get),
             news: Bell::default(),
             room: Bell::default(),
+            drained: Bell::default(),
             rest: Bell::default(),
             done: AtomicU32::new(0),
             alarms: AtomicU32::new(0),
@@ -202,10 +212,9 @@ impl Lane {
     /// How many more messages fit now.
     #[inline]
     pub fn space(&self) -> u32 {
-        match self.limit {
-            0 => u32::MAX,
-            limit => limit.saturating_sub(self.len()),
-        }
+        // So many messages would fill any machine, but one more would make the ring look empty.
+        let limit = if self.limit == 0 { u32::MAX } else { self.limit };
+        limit.saturating_sub(self.len())
     }
 
     /// How often [`Lane::alarm`] was called.
@@ -213,11 +222,20 @@ impl Lane {
         self.alarms.load(Ordering::SeqCst)
     }
 
-    /// Wake everybody who waits for a message, for room or for emptiness, once.
+    /// Wake everybody who waits for a message or for emptiness, once.
     pub fn alarm(&self) {
         self.alarms.fetch_add(1, Ordering::SeqCst);
         self.news.ring(u32::MAX);
-        self.room.ring(u32::MAX);
+        self.drained.ring(u32::MAX);
+    }
+
+    /// To be called when `count` messages were got, after the lock was given back.
+    #[inline]
+    pub fn got(&self, count: u32) {
+        self.room.ring(count);
+        if self.is_empty() {
+            self.drained.ring(u32::MAX);
+        }
     }
 
     /// Sleep until a message is there or the alarms are no longer `alarms`.
@@ -232,7 +250,7 @@ impl Lane {
 
     /// Sleep until no message is there or the alarms are no longer `alarms`.
     pub fn wait_drained(&self, alarms: u32, patience: &mut Patience) -> Result<(), End> {
-        self.room.wait(true, patience, &|| self.is_empty() || self.alarms() != alarms)
+        self.drained.wait(true, patience, &|| self.is_empty() || self.alarms() != alarms)
     }
 
     /// One message was dealt with; false if all had been.

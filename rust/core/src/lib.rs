@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`member`] (who is alive), [`mutex`] (a lock whose dead holder is noticed),
 //! [`heap`] (blocks, objects, and what happens to those of the dead), then the primitives
-//! [`semaphore`], [`event`], [`waitlist`], [`ring`].
+//! [`semlock`], [`semaphore`], [`event`], [`waitlist`], and [`ring`] over [`lane`] and [`claims`].
 //!
 //! Two rules hold everywhere:
 //! - *A commit is one store.* Each structure is consistent after every instruction, so a process
@@ -14,8 +14,8 @@
 
 #![warn(missing_docs)]
 
+pub mod claims;
 pub mod event;
-#[cfg(not(loom))]
 pub mod fault;
 pub mod futex;
 #[cfg(not(loom))]
@@ -24,6 +24,8 @@ pub mod lane;
 #[cfg(not(loom))]
 pub mod member;
 pub mod mutex;
+#[cfg(not(loom))]
+pub mod process;
 #[cfg(not(loom))]
 pub mod ring;
 pub mod semaphore;

@@ -5,10 +5,12 @@
 //! sleepers. A seat is taken again only after all others were (the search goes round), and then
 //! with another generation: an id would come back after 32,767 x 65,535 processes.
 //!
-//! Pid and id are published by one 64-bit store, so a seat without a pid is one that a parent
-//! reserved for a child that has not begun to run. A pid alone may be a stranger's after a while;
-//! the start time beside it tells.
+//! A seat goes from empty to reserved by one compare-exchange of a 64-bit word, and from reserved to
+//! taken by another that adds the pid. A reserved one counts as alive for [`RESERVATION`]; who won
+//! it clears it meanwhile, or reserves it for a child that has yet to be forked. It is emptied by
+//! one store. So wherever somebody is killed, no half-written seat is ever taken for a dead one.
 
+use crate::process::{self, Identity};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,15 +18,16 @@ use std::time::Duration;
 pub const SEATS: usize = 1 << 15;
 const SEAT_BITS: u32 = 15;
 const GENERATIONS: u32 = 1 << 16;
-/// A reserved seat whose child did not sit down for so long is empty: the fork had failed.
-const RESERVATION: Duration = Duration::from_secs(600);
+/// A reserved seat that nobody took for so long is empty: its taker was killed, or the fork failed.
+pub const RESERVATION: Duration = Duration::from_secs(if cfg!(feature = "faults") { 1 } else { 60 });
 
 /// A member's place in the table; all zeroes is an empty one.
 #[repr(C, align(64))]
 pub struct Seat {
-    /// `id << 32 | pid`; 0 is an empty seat.
+    /// `id << 32 | pid`; 0 is an empty seat, pid 0 a reserved one.
     who: AtomicU64,
     start: AtomicU64,
+    stack: AtomicU64,
     reserved: AtomicU64,
     generation: AtomicU32,
     clean: AtomicU32,
@@ -39,32 +42,39 @@ pub fn seat_of(id: u32) -> usize {
 }
 
 impl Seat {
-    /// Take this seat, number `number`, for process `pid` (0: reserve it); None if it is taken.
-    pub fn take(&self, number: usize, pid: u32) -> Option<u32> {
-        if self.who.load(Ordering::Relaxed) != 0 {
+    /// Reserve this seat, number `number`, and give the id of who will sit there; None if it is taken.
+    pub fn reserve(&self, number: usize) -> Option<u32> {
+        if self.who.load(Ordering::SeqCst) != 0 {
             return None;
         }
-        let generation = self.generation.load(Ordering::Relaxed) % (GENERATIONS - 1) + 1;
+        // Drawn before the seat is won: so no id is given twice, wherever we are killed.
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed) % (GENERATIONS - 1) + 1;
         let id = generation << SEAT_BITS | number as u32;
         self.reserved.store(seconds(), Ordering::Relaxed);
-        self.who.compare_exchange(0, pack(id, pid), Ordering::SeqCst, Ordering::Relaxed).ok()?;
-        self.generation.store(generation, Ordering::Relaxed);
-        // Until now `free` left a 0 here, which is "unknown": nobody takes us for dead meanwhile.
-        self.start.store(if pid == 0 { 0 } else { start_time(pid).unwrap_or(0) }, Ordering::Relaxed);
+        self.who.compare_exchange(0, pack(id, 0), Ordering::SeqCst, Ordering::Relaxed).ok()?;
+        self.start.store(0, Ordering::Relaxed);
+        self.stack.store(0, Ordering::Relaxed);
+        self.clean.store(0, Ordering::Relaxed);
+        self.handles.store(0, Ordering::Relaxed);
         Some(id)
     }
 
     /// Sit down as process `pid` on the seat that was reserved as `id`; false if it was given away.
-    pub fn adopt(&self, id: u32, pid: u32) -> bool {
-        self.start.store(start_time(pid).unwrap_or(0), Ordering::Relaxed);
-        self.who.compare_exchange(pack(id, 0), pack(id, pid), Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    pub fn sit(&self, id: u32, pid: u32) -> bool {
+        let known = Identity::of(pid);
+        let sat = self.who.compare_exchange(pack(id, 0), pack(id, pid), Ordering::SeqCst, Ordering::Relaxed);
+        if sat.is_err() {
+            return false;
+        }
+        // Afterwards, since it may have been another's. Until then the identity is unknown, and
+        // the pid alone counts.
+        self.start.store(known.start, Ordering::Relaxed);
+        self.stack.store(known.stack, Ordering::Relaxed);
+        true
     }
 
     /// Empty the seat.
-    pub fn free(&self) {
-        self.handles.store(0, Ordering::Relaxed);
-        self.start.store(0, Ordering::Relaxed);
-        self.clean.store(0, Ordering::Relaxed);
+    pub fn empty(&self) {
         self.who.store(0, Ordering::SeqCst);
     }
 
@@ -86,74 +96,20 @@ impl Seat {
 
     /// Does member `id`, whose seat this is, live?
     pub fn is_alive(&self, id: u32) -> bool {
-        let (sitting, pid) = self.occupant();
-        if sitting != id {
-            return false;
+        match self.occupant() {
+            (sitting, _) if sitting != id || id == 0 => false,
+            (_, 0) => seconds().saturating_sub(self.reserved.load(Ordering::Relaxed)) < RESERVATION.as_secs(),
+            (_, pid) => process::lives(pid, self.identity()),
         }
-        if pid == 0 {
-            return seconds().saturating_sub(self.reserved.load(Ordering::Relaxed)) < RESERVATION.as_secs();
-        }
-        process_lives(pid, self.start.load(Ordering::Relaxed))
+    }
+
+    fn identity(&self) -> Identity {
+        Identity { start: self.start.load(Ordering::Relaxed), stack: self.stack.load(Ordering::Relaxed) }
     }
 }
 
 fn pack(id: u32, pid: u32) -> u64 {
     (id as u64) << 32 | pid as u64
-}
-
-/// Does the process `pid` that began at `start` (0: unknown) live? A zombie does not.
-pub fn process_lives(pid: u32, start: u64) -> bool {
-    if pid == std::process::id() {
-        return true;
-    }
-    // SAFETY: plain system calls on a pid and on a descriptor that we opened.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as i32;
-    if fd < 0 {
-        return match std::io::Error::last_os_error().raw_os_error() {
-            Some(libc::ESRCH) => false,
-            // No descriptor to be had, or an old kernel: /proc tells as well, only slower.
-            _ => {
-                !matches!(stat_fields(pid), Some((state, began)) if dead_state(state) || differs(start, began))
-                    && exists(pid)
-            }
-        };
-    }
-    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    // SAFETY: one pollfd that lives on our stack; the descriptor is ours to close.
-    let ended = unsafe {
-        let ready = libc::poll(&mut poll, 1, 0);
-        libc::close(fd);
-        ready > 0
-    };
-    !ended && !matches!(start_time(pid), Some(began) if differs(start, began))
-}
-
-/// When process `pid` began, in clock ticks since boot; None where /proc does not say.
-pub fn start_time(pid: u32) -> Option<u64> {
-    stat_fields(pid).map(|(_, start)| start)
-}
-
-fn stat_fields(pid: u32) -> Option<(u8, u64)> {
-    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the command in parentheses, which may hold anything.
-    let after = text.iter().rposition(|&byte| byte == b')')? + 2;
-    let fields: Vec<&[u8]> = text.get(after..)?.split(|&byte| byte == b' ').collect();
-    let start = std::str::from_utf8(fields.get(19)?).ok()?.parse().ok()?;
-    Some((*fields.first()?.first()?, start))
-}
-
-fn dead_state(state: u8) -> bool {
-    matches!(state, b'Z' | b'X' | b'x')
-}
-
-fn differs(known: u64, found: u64) -> bool {
-    known != 0 && known != found
-}
-
-fn exists(pid: u32) -> bool {
-    // SAFETY: signal 0 only asks.
-    let gone = unsafe { libc::kill(pid as libc::pid_t, 0) };
-    gone == 0 || std::io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
 }
 
 fn seconds() -> u64 {

@@ -50,6 +50,7 @@ impl Mutex {
     /// Take it if it is free.
     #[inline]
     pub fn try_lock(&self, me: u32) -> bool {
+        debug_assert!(me != 0 && me & SLEEPERS == 0, "nobody cannot hold a lock");
         self.word.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
@@ -74,6 +75,7 @@ impl Mutex {
             return Ok(Held::Clean);
         }
         let mut slice = FIRST_LOOK;
+        patience.begin();
         loop {
             let seen = self.word.load(Ordering::Relaxed);
             if seen & ID == 0 {
@@ -96,10 +98,16 @@ impl Mutex {
 
     /// Take it from a dead holder; None if it is free or its holder lives.
     pub fn inherit(&self, me: u32, alive: &dyn Fn(u32) -> bool) -> Option<u32> {
-        let seen = self.word.load(Ordering::Relaxed);
-        let holder = seen & ID;
-        // Others may sleep on it, whatever the bit says now: they set it before they sleep.
-        (holder != 0 && holder != me && !alive(holder) && self.exchange(seen, me | SLEEPERS)).then_some(holder)
+        let holder = self.holder();
+        // Another thread of our own process is alive as we are.
+        if holder == 0 || holder == me || alive(holder) {
+            return None;
+        }
+        // Others may sleep on it, whatever the bit said: they set it before they sleep. Nobody but
+        // an heir changes the rest of a dead holder's word.
+        let heir = |seen: u32| (seen & ID == holder).then_some(me | SLEEPERS);
+        let inherited = self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, heir);
+        inherited.is_ok().then_some(holder)
     }
 
     /// Give it back; false if nobody held it. Whoever calls, the holder loses it.

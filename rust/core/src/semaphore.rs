@@ -7,7 +7,7 @@
 //! sleeper that is killed after it was woken loses the wake-up; the others look again each slice.
 
 use crate::futex;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, announced};
 use crate::wait::{End, Patience, SLICE};
 
 /// The semaphore; `max` is where [`Semaphore::release`] stops.
@@ -26,7 +26,7 @@ impl Semaphore {
     /// Take one if there is one.
     #[inline]
     pub fn try_acquire(&self) -> bool {
-        let mut seen = self.value.load(Ordering::Relaxed);
+        let mut seen = self.value.load(Ordering::SeqCst);
         while seen > 0 {
             match self.value.compare_exchange_weak(seen, seen - 1, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => return true,
@@ -42,6 +42,7 @@ impl Semaphore {
             return Ok(());
         }
         self.sleepers.fetch_add(1, Ordering::SeqCst);
+        announced();
         let end = loop {
             if self.try_acquire() {
                 break Ok(());
@@ -50,7 +51,9 @@ impl Semaphore {
                 break Err(end);
             }
         };
-        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        if end != Err(End::Forked) {
+            self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        }
         end
     }
 
@@ -60,6 +63,7 @@ impl Semaphore {
         let raised = self.value.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |seen| {
             (seen < max).then_some(seen.wrapping_add(1))
         });
+        announced();
         if raised.is_ok() && self.sleepers.load(Ordering::SeqCst) > 0 {
             futex::wake(&self.value, 1);
         }

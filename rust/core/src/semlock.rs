@@ -37,12 +37,21 @@ pub struct Caller<'a> {
 pub enum Taken {
     /// It is the caller's.
     Yes,
-    /// Not in time.
-    No,
-    /// A signal handler raised.
-    Interrupted,
-    /// The process of this pid died holding it; it is free now.
-    OwnerDied(u32),
+    /// Not, for this reason.
+    No(End),
+    /// This holder died; it is free now.
+    OwnerDied(Holder),
+}
+
+/// Who holds a lock; zeroes are unknown, or nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holder {
+    /// The member's id.
+    pub member: u32,
+    /// Its process.
+    pub pid: u32,
+    /// The thread that took the lock.
+    pub thread: u32,
 }
 
 /// Why a release was refused.
@@ -95,7 +104,7 @@ impl SemLock {
         self.max
     }
 
-    /// Take it without sleeping; `Taken::No` says that it would have to.
+    /// Take it if that needs no waiting.
     #[inline]
     pub fn try_acquire(&self, caller: &Caller) -> bool {
         if self.kind == Kind::Semaphore {
@@ -118,25 +127,26 @@ impl SemLock {
             return Taken::Yes;
         }
         if self.kind == Kind::Semaphore {
-            return Self::ended(self.counter.acquire(patience));
+            return self.counter.acquire(patience).map_or_else(Taken::No, |()| Taken::Yes);
         }
         match self.mutex.lock(caller.me, caller.alive, patience) {
             Ok(Held::Clean) => {
                 self.mark(caller);
                 Taken::Yes
             }
-            Ok(Held::Inherited(_)) => self.hand_back(),
+            Ok(Held::Inherited(dead)) => self.hand_back(dead),
             Err(End::TimedOut) => self.look(caller),
-            Err(End::Interrupted) => Taken::Interrupted,
+            Err(end) => Taken::No(end),
         }
     }
 
     /// For who may not wait: has the holder died?
     pub fn look(&self, caller: &Caller) -> Taken {
         if self.kind == Kind::Semaphore {
-            return Taken::No;
+            return Taken::No(End::TimedOut);
         }
-        self.mutex.inherit(caller.me, caller.alive).map_or(Taken::No, |_| self.hand_back())
+        let dead = self.mutex.inherit(caller.me, caller.alive);
+        dead.map_or(Taken::No(End::TimedOut), |dead| self.hand_back(dead))
     }
 
     /// Give it back.
@@ -145,8 +155,7 @@ impl SemLock {
         match self.kind {
             Kind::Semaphore => self.counter.release(self.max).then_some(()).ok_or(Refused::TooMany),
             Kind::Lock => {
-                // Before the unlock: afterwards the next holder writes here.
-                self.thread.store(0, Ordering::Relaxed);
+                self.unmark();
                 self.mutex.unlock().then_some(()).ok_or(Refused::TooMany)
             }
             Kind::Recursive => self.release_recursive(me, thread),
@@ -160,7 +169,7 @@ impl SemLock {
         let left = self.count.load(Ordering::Relaxed) - 1;
         self.count.store(left, Ordering::Relaxed);
         if left == 0 {
-            self.thread.store(0, Ordering::Relaxed);
+            self.unmark();
             self.mutex.unlock();
         }
         Ok(())
@@ -189,11 +198,11 @@ impl SemLock {
         }
     }
 
-    /// Pid and thread that hold it; (0, 0) for nobody.
-    pub fn holder(&self) -> (u32, u32) {
+    /// Who holds it; a lock that is just being taken may not tell pid and thread yet.
+    pub fn holder(&self) -> Holder {
         match self.mutex.holder() {
-            0 => (0, 0),
-            _ => (self.pid.load(Ordering::Relaxed), self.thread.load(Ordering::Relaxed)),
+            0 => Holder::default(),
+            member => self.marked(member),
         }
     }
 
@@ -204,18 +213,22 @@ impl SemLock {
         self.thread.store(caller.thread, Ordering::Relaxed);
     }
 
-    fn hand_back(&self) -> Taken {
-        let pid = self.pid.load(Ordering::Relaxed);
+    /// Before the unlock: afterwards the next holder writes here. So a holder that is killed before
+    /// it has left its mark is not taken for the one before it.
+    #[inline]
+    fn unmark(&self) {
+        self.pid.store(0, Ordering::Relaxed);
         self.thread.store(0, Ordering::Relaxed);
-        self.mutex.unlock();
-        Taken::OwnerDied(pid)
     }
 
-    fn ended(end: Result<(), End>) -> Taken {
-        match end {
-            Ok(()) => Taken::Yes,
-            Err(End::TimedOut) => Taken::No,
-            Err(End::Interrupted) => Taken::Interrupted,
-        }
+    fn marked(&self, member: u32) -> Holder {
+        Holder { member, pid: self.pid.load(Ordering::Relaxed), thread: self.thread.load(Ordering::Relaxed) }
+    }
+
+    fn hand_back(&self, dead: u32) -> Taken {
+        let holder = self.marked(dead);
+        self.unmark();
+        self.mutex.unlock();
+        Taken::OwnerDied(holder)
     }
 }

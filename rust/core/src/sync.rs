@@ -10,3 +10,12 @@ pub use std::{
     hint::spin_loop,
     sync::atomic::{AtomicU32, AtomicU64, Ordering, fence},
 };
+
+/// Stands between a sequentially consistent store and a sequentially consistent load of another word
+/// ("I announce, then I look"), and says nothing more than these do. Loom takes both for less than
+/// they are, and needs a fence to give them their meaning.
+#[inline(always)]
+pub fn announced() {
+    #[cfg(loom)]
+    fence(Ordering::SeqCst);
+}

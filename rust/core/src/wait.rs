@@ -18,6 +18,9 @@ pub enum End {
     TimedOut,
     /// The caller's check asked to stop (a signal handler raised).
     Interrupted,
+    /// The check forked, and this is the child: the wait, with all that was announced for it, is the
+    /// parent's, so nothing of it may be undone here.
+    Forked,
 }
 
 /// How one sleep ended.
@@ -29,23 +32,29 @@ pub enum Slept {
     Slice,
 }
 
+/// Asked after signals and slices; an answer ends the wait.
+pub type Check<'a> = &'a mut (dyn FnMut() -> Option<End> + 'a);
+
 /// A deadline and a check; one value serves all the sleeps of one wait.
 pub struct Patience<'a> {
     deadline: Option<Instant>,
-    check: Option<&'a mut dyn FnMut() -> bool>,
+    check: Option<Check<'a>>,
+    /// When the sleeper last looked around. Signals and wake-ups for nothing cut sleeps short, and
+    /// would else keep it from ever looking.
+    looked: Option<Instant>,
 }
 
 impl<'a> Patience<'a> {
     /// Wait for ever, whatever signals come: for the core's own short critical sections.
     pub fn endless() -> Self {
-        Patience { deadline: None, check: None }
+        Patience { deadline: None, check: None, looked: None }
     }
 
-    /// Wait at most `limit` (None: for ever); `check` is asked after signals and slices.
-    pub fn new(limit: Option<Duration>, check: &'a mut dyn FnMut() -> bool) -> Self {
+    /// Wait at most `limit` (None: for ever).
+    pub fn new(limit: Option<Duration>, check: Check<'a>) -> Self {
         // A deadline past the clock's end is no deadline.
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        Patience { deadline, check: Some(check) }
+        Patience { deadline, check: Some(check), looked: None }
     }
 
     /// Time that is left; None where there is no deadline.
@@ -53,24 +62,93 @@ impl<'a> Patience<'a> {
         self.deadline.map(|end| end.saturating_duration_since(Instant::now()))
     }
 
-    /// Sleep while `word` is `expected`, at most one `slice`.
-    pub fn sleep(&mut self, word: &AtomicU32, expected: u32, slice: Duration) -> Result<Slept, End> {
-        let limit = match self.left() {
-            Some(left) if left.is_zero() => return Err(End::TimedOut),
-            Some(left) => left.min(slice),
-            None => slice,
+    /// Is there no time left?
+    pub fn is_over(&self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+
+    /// Run `work` with a deadline that is at least so far away (None: with none).
+    pub fn stretched<R>(&mut self, least: Option<Duration>, work: impl FnOnce(&mut Self) -> R) -> R {
+        let deadline = self.deadline;
+        self.deadline = match (deadline, least) {
+            (Some(end), Some(least)) => Some(end.max(Instant::now() + least)),
+            _ => None,
         };
-        match futex::wait(word, expected, limit) {
-            Woke::Changed => Ok(Slept::Woken),
-            Woke::Signal => self.ask().map(|()| Slept::Woken),
-            Woke::TimedOut => self.ask().map(|()| Slept::Slice),
+        let result = work(self);
+        self.deadline = deadline;
+        result
+    }
+
+    /// Sleep while `word` is `expected`, at most until a `slice` has gone by since the last look.
+    pub fn sleep(&mut self, word: &AtomicU32, expected: u32, slice: Duration) -> Result<Slept, End> {
+        let now = Instant::now();
+        let look = *self.looked.get_or_insert(now) + slice;
+        let end = self.deadline.map_or(look, |end| end.min(look));
+        if self.deadline.is_some_and(|end| end <= now) {
+            return Err(End::TimedOut);
         }
+        let woke = futex::wait(word, expected, end.saturating_duration_since(now));
+        let slept = self.has_slept(woke, look);
+        if woke != Woke::Changed || slept == Slept::Slice {
+            self.ask()?;
+        }
+        Ok(slept)
+    }
+
+    /// The next look around is a whole slice away.
+    pub fn begin(&mut self) {
+        self.looked = None;
+    }
+
+    fn has_slept(&mut self, woke: Woke, look: Instant) -> Slept {
+        let now = Instant::now();
+        if woke == Woke::TimedOut || now >= look {
+            self.looked = Some(now);
+            return Slept::Slice;
+        }
+        Slept::Woken
     }
 
     fn ask(&mut self) -> Result<(), End> {
-        match self.check.as_mut().is_some_and(|check| check()) {
-            true => Err(End::Interrupted),
-            false => Ok(()),
+        self.check.as_mut().and_then(|check| check()).map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_who_is_woken_all_the_time_looks_around_all_the_same() {
+        let word = AtomicU32::new(0);
+        let mut patience = Patience::endless();
+        let begin = Instant::now();
+        // The word is never what is expected: each sleep is over at once.
+        while patience.sleep(&word, 1, FIRST_LOOK) != Ok(Slept::Slice) {
+            std::thread::sleep(Duration::from_millis(1));
         }
+        assert!(begin.elapsed() >= FIRST_LOOK);
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_is_over_at_once_and_can_be_stretched() {
+        let word = AtomicU32::new(0);
+        let mut check = || None;
+        let mut patience = Patience::new(Some(Duration::ZERO), &mut check);
+        assert_eq!(patience.sleep(&word, 0, SLICE), Err(End::TimedOut));
+        let least = Duration::from_millis(20);
+        let begin = Instant::now();
+        let slept = patience.stretched(Some(least), |patience| patience.sleep(&word, 0, SLICE));
+        assert_eq!(slept, Ok(Slept::Slice));
+        assert!(begin.elapsed() >= least);
+        assert!(patience.is_over());
+    }
+
+    #[test]
+    fn the_check_ends_the_wait() {
+        let word = AtomicU32::new(0);
+        let mut check = || Some(End::Forked);
+        let mut patience = Patience::new(None, &mut check);
+        assert_eq!(patience.sleep(&word, 0, Duration::from_millis(1)), Err(End::Forked));
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! A page of entries; each entry is a futex word of its own, so a notification wakes exactly those
 //! it names. Entries change from free to waiting and from waiting to notified under the list's
-//! mutex; the waiter alone takes them back to free.
+//! mutex; the waiter alone takes them back to free. A ticket is an entry's place and the number of
+//! its use, so a ticket that was used up is not mistaken for the entry's next one.
 //!
 //! Why it is right: `enter` is called with the condition's lock held, so a notifier that holds that
 //! lock later sees the entry, whether or not its owner sleeps already. A waiter whose time runs out
-//! withdraws by compare-exchange; if a notification was faster, it counts as notified. A dead
-//! waiter's entry is found by its member id and passed over, so no notification is lost on it.
+//! withdraws by compare-exchange; if a notification was faster, it counts as notified. One that does
+//! not sleep when it is notified may be dead: then its entry is freed, and the next is notified.
 
+use crate::fault::step;
 use crate::futex;
 use crate::mutex::Mutex;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -24,6 +26,8 @@ pub const ENTRIES: usize = 3;
 const FREE: u32 = 0;
 const WAITING: u32 = 1;
 const NOTIFIED: u32 = 2;
+/// Bits of a ticket for the place; the others are the number.
+const PLACE_BITS: u32 = 20;
 
 /// One who waits.
 #[repr(C)]
@@ -49,34 +53,50 @@ impl Default for Page {
 }
 
 impl Entry {
-    /// Sleep until notified; the entry is free afterwards. An interrupted waiter that had been
-    /// notified gives `Ok(true)` in the error's place: see [`WaitList::wait`].
+    /// Sleep until notified; the entry is free afterwards, but for `End::Forked`. The error's second
+    /// part tells whether a notification had come all the same.
     fn wait(&self, patience: &mut Patience) -> Result<(), (End, bool)> {
         loop {
-            if self.state.load(Ordering::SeqCst) == NOTIFIED {
+            if self.state.load(Ordering::SeqCst) != WAITING {
                 self.state.store(FREE, Ordering::SeqCst);
                 return Ok(());
             }
-            if let Err(end) = patience.sleep(&self.state, WAITING, SLICE) {
-                return self.withdraw(end);
+            match patience.sleep(&self.state, WAITING, SLICE) {
+                Ok(_) => {}
+                Err(End::Forked) => return Err((End::Forked, false)),
+                Err(end) => return self.withdraw(end),
             }
         }
     }
 
-    fn withdraw(&self, end: End) -> Result<(), (End, bool)> {
-        let left = self.state.compare_exchange(WAITING, FREE, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-        if left {
+    /// Leave the list, unless a notification was faster: that counts, but for an interruption.
+    pub fn withdraw(&self, end: End) -> Result<(), (End, bool)> {
+        if self.state.compare_exchange(WAITING, FREE, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             return Err((end, false));
         }
         self.state.store(FREE, Ordering::SeqCst);
         match end {
             End::TimedOut => Ok(()),
-            End::Interrupted => Err((end, true)),
+            _ => Err((end, true)),
         }
     }
 
     fn is_waiting(&self) -> bool {
         self.state.load(Ordering::SeqCst) == WAITING
+    }
+
+    /// Notify it; false if it had withdrawn, or its owner is dead.
+    fn notify(&self, around: &Surroundings) -> bool {
+        if self.state.compare_exchange(WAITING, NOTIFIED, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            return false;
+        }
+        // Who sleeps lives; who does not sleep yet, or not any more, is looked at.
+        let member = self.member.load(Ordering::Relaxed);
+        if futex::wake(&self.state, 1) > 0 || member == around.me || (around.alive)(member) {
+            return true;
+        }
+        // It may have taken its notification before it died.
+        self.state.compare_exchange(NOTIFIED, FREE, Ordering::SeqCst, Ordering::SeqCst).is_err()
     }
 }
 
@@ -115,24 +135,37 @@ impl WaitList {
     /// Join; gives a ticket, or None where memory is refused.
     pub fn enter(&self, around: &Surroundings) -> Option<u64> {
         self.locked(around, || {
-            let ticket = self.find(around, &|entry| entry.state.load(Ordering::SeqCst) == FREE);
-            let ticket = ticket.or_else(|| self.bury(around)).or_else(|| self.lengthen(around))?;
-            let entry = self.entry(around, ticket);
+            let place = self.find(around, &|entry| entry.state.load(Ordering::SeqCst) == FREE);
+            let place = place.or_else(|| self.bury(around)).or_else(|| self.lengthen(around))?;
+            let entry = self.entry(around, place)?;
+            let order = self.order.fetch_add(1, Ordering::Relaxed);
             entry.member.store(around.me, Ordering::Relaxed);
-            entry.order.store(self.order.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+            entry.order.store(order, Ordering::Relaxed);
             entry.state.store(WAITING, Ordering::SeqCst);
-            Some(ticket)
+            step("enter.waiting");
+            Some(order << PLACE_BITS | place)
         })
     }
 
-    /// Sleep until notified. A notification that came together with an interruption is handed on.
-    pub fn wait(&self, around: &Surroundings, ticket: u64, patience: &mut Patience) -> Result<(), End> {
-        self.entry(around, ticket).wait(patience).map_err(|(end, notified)| {
+    /// Sleep until notified; None if the ticket is not one that this member has and has not used.
+    /// A notification that came together with an interruption is handed on.
+    pub fn wait(&self, around: &Surroundings, ticket: u64, patience: &mut Patience) -> Option<Result<(), End>> {
+        let entry = self.of(around, ticket)?;
+        Some(entry.wait(patience).map_err(|(end, notified)| {
             if notified {
                 self.notify(around, 1);
             }
             end
-        })
+        }))
+    }
+
+    /// The entry of a ticket; None if the ticket is not one that this member has and has not used.
+    pub fn of<'b>(&'b self, around: &'b Surroundings, ticket: u64) -> Option<&'b Entry> {
+        let entry = self.entry(around, ticket & ((1 << PLACE_BITS) - 1))?;
+        let mine = entry.member.load(Ordering::Relaxed) == around.me
+            && entry.order.load(Ordering::Relaxed) == ticket >> PLACE_BITS
+            && entry.state.load(Ordering::SeqCst) != FREE;
+        mine.then_some(entry)
     }
 
     /// Wake up to `count` living waiters, oldest first; gives how many.
@@ -140,7 +173,7 @@ impl WaitList {
         self.locked(around, || {
             let mut queue = self.waiting(around);
             queue.sort_by_key(|entry| entry.order.load(Ordering::Relaxed));
-            let woken = queue.into_iter().filter(|entry| Self::wake(around, entry));
+            let woken = queue.into_iter().filter(|entry| entry.notify(around));
             woken.take(count).count()
         })
     }
@@ -150,21 +183,11 @@ impl WaitList {
         self.waiting(around).len()
     }
 
-    fn wake(around: &Surroundings, entry: &Entry) -> bool {
-        let member = entry.member.load(Ordering::Relaxed);
-        let to = if member == around.me || (around.alive)(member) { NOTIFIED } else { FREE };
-        let changed = entry.state.compare_exchange(WAITING, to, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-        if changed && to == NOTIFIED {
-            futex::wake(&entry.state, 1);
-        }
-        changed && to == NOTIFIED
-    }
-
     fn waiting<'b>(&'b self, around: &'b Surroundings) -> Vec<&'b Entry> {
         self.pages(around).flat_map(|(_, page)| &page.entries).filter(|entry| entry.is_waiting()).collect()
     }
 
-    /// The ticket of the first entry that fits: page number times entries, plus place.
+    /// The place of the first entry that fits: page number times entries, plus place in the page.
     fn find(&self, around: &Surroundings, fits: &dyn Fn(&Entry) -> bool) -> Option<u64> {
         self.pages(around).find_map(|(number, page)| {
             let place = page.entries.iter().position(fits)?;
@@ -182,8 +205,15 @@ impl WaitList {
 
     fn lengthen(&self, around: &Surroundings) -> Option<u64> {
         let (number, last) = self.pages(around).last()?;
-        last.next.store((around.grow)()?, Ordering::Release);
-        Some(((number + 1) * ENTRIES) as u64)
+        let place = ((number + 1) * ENTRIES) as u64;
+        if place + ENTRIES as u64 > 1 << PLACE_BITS {
+            return None;
+        }
+        let page = (around.grow)()?;
+        step("enter.grown");
+        last.next.store(page, Ordering::Release);
+        step("enter.hung");
+        Some(place)
     }
 
     fn pages<'b, 's: 'b>(&'b self, around: &'b Surroundings<'s>) -> impl Iterator<Item = (usize, &'b Page)> {
@@ -196,10 +226,9 @@ impl WaitList {
         std::iter::successors(Some(&self.first), follow).enumerate()
     }
 
-    fn entry<'b>(&'b self, around: &'b Surroundings, ticket: u64) -> &'b Entry {
-        let number = ticket as usize / ENTRIES;
-        let page = self.pages(around).nth(number).map_or(&self.first, |(_, page)| page);
-        &page.entries[ticket as usize % ENTRIES]
+    fn entry<'b>(&'b self, around: &'b Surroundings, place: u64) -> Option<&'b Entry> {
+        let (_, page) = self.pages(around).nth(place as usize / ENTRIES)?;
+        Some(&page.entries[place as usize % ENTRIES])
     }
 
     fn locked<R>(&self, around: &Surroundings, work: impl FnOnce() -> R) -> R {

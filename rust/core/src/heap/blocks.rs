@@ -2,13 +2,17 @@
 //!
 //! Each block has a header of 64 bytes before its payload. Sizes come in classes, four a power of
 //! two; a freed block goes to the list of its class and is the next to be taken, while its pages
-//! are warm. Blocks are never joined or split: addresses are plenty, and pages of large free blocks
-//! go back to the system once more than [`KEEP`] of them lie idle.
+//! are warm. Blocks are never joined or split: addresses are plenty, and a header stays one for ever.
 //!
 //! The headers lie one behind the other from [`BLOCKS_AT`] to the top, and the state in a header is
 //! the truth: the free lists are rebuilt from it when a member dies with the heap's lock.
+//!
+//! The pages of a large block are allotted by who takes it and, once more than [`KEEP`] bytes of such
+//! lie idle, given back by who frees it, both without the lock: a gigabyte takes a tenth of a second
+//! or more. Meanwhile the block is the caller's, and marked as not resident.
 
-use super::map::{BLOCKS_AT, CLASSES, Heap, HeapError};
+use super::map::{BLOCKS_AT, Heap, HeapError};
+use super::root::CLASSES;
 use crate::fault::step;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -72,9 +76,14 @@ pub struct Header {
 }
 
 impl Header {
+    /// Bytes of the block, header and all.
+    pub(super) fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
     /// Bytes of the payload.
     pub fn capacity(&self) -> u64 {
-        self.size.load(Ordering::Relaxed) - HEADER
+        self.size() - HEADER
     }
 
     /// The kind as a number.
@@ -95,6 +104,11 @@ impl Header {
     /// Is it an object?
     pub fn is_object(&self) -> bool {
         self.kind() >= FIRST_OBJECT
+    }
+
+    /// Is it a block that belongs to its owner unless it hangs on an object?
+    pub(super) fn is_loose(&self) -> bool {
+        self.is(BlockKind::Part) || self.is(BlockKind::Payload) || self.is(BlockKind::Handles)
     }
 }
 
@@ -173,14 +187,14 @@ impl Heap {
             return Err(HeapError::NoMemory);
         }
         let header = self.start_block(at, size, large)?;
-        if large {
-            // The pages up to its end belong to it alone; small blocks go on after it.
-            let allotted = root.allotted.load(Ordering::Relaxed);
-            header.resident.store((at + size <= allotted) as u32, Ordering::Relaxed);
-            root.allotted.store(allotted.max(at + size), Ordering::Release);
-        }
+        let allotted = root.allotted.load(Ordering::Relaxed);
+        // A large block's pages belong to it alone, up to where it ends and small ones go on.
+        header.resident.store((at + size <= allotted) as u32, Ordering::Relaxed);
         step("carve.written");
         root.top.store(at + size, Ordering::Release);
+        step("carve.carved");
+        // After the top, which `repair` can mend; the other way round some would never be allotted.
+        root.allotted.store(allotted.max(at + size), Ordering::Release);
         Ok(at + HEADER)
     }
 
@@ -189,7 +203,6 @@ impl Heap {
         let header = self.header(at + HEADER);
         header.size.store(size, Ordering::Relaxed);
         header.kind.store(BlockKind::Free as u32, Ordering::Relaxed);
-        header.resident.store(1, Ordering::Relaxed);
         Ok(header)
     }
 
@@ -200,12 +213,12 @@ impl Heap {
         Ok(())
     }
 
-    /// Allot a large block's pages, without the lock: it may take a second a gigabyte.
-    pub(super) fn make_resident(&self, offset: u64) -> Result<u64, HeapError> {
+    fn make_resident(&self, offset: u64) -> Result<u64, HeapError> {
         let header = self.header(offset);
         if header.resident.load(Ordering::Relaxed) == 0 {
+            step("alloc.allotting");
             if let Err(error) = self.allot(offset, header.capacity()) {
-                self.free(offset);
+                self.free_cold(offset);
                 return Err(error);
             }
             header.resident.store(1, Ordering::Relaxed);
@@ -213,8 +226,30 @@ impl Heap {
         Ok(offset)
     }
 
-    /// Free a block.
+    /// Free a block that is the caller's alone.
     pub fn free(&self, offset: u64) {
+        if self.is_crowding(offset) {
+            return self.free_cold(offset);
+        }
+        self.locked(|| self.free_locked(offset));
+    }
+
+    /// Would this block's pages, kept, make too many that lie idle?
+    pub(super) fn is_crowding(&self, offset: u64) -> bool {
+        let header = self.header(offset);
+        let size = header.size();
+        let resident = header.resident.load(Ordering::Relaxed) == 1;
+        size >= LARGE && resident && self.root().idle.load(Ordering::Relaxed) + size > KEEP
+    }
+
+    /// Free a large block that is the caller's alone, and give its pages back.
+    pub(super) fn free_cold(&self, offset: u64) {
+        let header = self.header(offset);
+        // First, lest somebody trusts in pages that are gone when we are killed.
+        header.resident.store(0, Ordering::Relaxed);
+        step("free.cold");
+        // The payload's last page may hold the next block's header.
+        self.punch(offset, header.capacity() & !4095);
         self.locked(|| self.free_locked(offset));
     }
 
@@ -225,28 +260,14 @@ impl Heap {
             return;
         }
         let size = header.size.load(Ordering::Relaxed);
-        if size >= LARGE {
-            self.retire(offset, size);
+        if size >= LARGE && header.resident.load(Ordering::Relaxed) == 1 {
+            self.root().idle.fetch_add(size, Ordering::Relaxed);
         }
+        step("free.counted");
         header.kind.store(BlockKind::Free as u32, Ordering::Release);
         step("free.marked");
         self.push_free(offset, size);
-    }
-
-    /// Keep the pages of a large block, or give them back where enough lie idle.
-    fn retire(&self, offset: u64, size: u64) {
-        let header = self.header(offset);
-        let root = self.root();
-        if header.resident.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        if root.idle.load(Ordering::Relaxed) + size <= KEEP {
-            root.idle.fetch_add(size, Ordering::Relaxed);
-        } else {
-            header.resident.store(0, Ordering::Relaxed);
-            // The payload's last page may hold the next block's header.
-            self.punch(offset, header.capacity() & !4095);
-        }
+        step("free.pushed");
     }
 
     fn push_free(&self, offset: u64, size: u64) {
@@ -255,12 +276,10 @@ impl Heap {
         list.store(offset, Ordering::Relaxed);
     }
 
-    /// Does this offset lie in a block that is in use as `kind`?
-    pub fn is_within(&self, offset: u64, kind: BlockKind) -> bool {
-        self.locked(|| {
-            let holds = |start: &u64| (*start..*start + self.header(*start).capacity()).contains(&offset);
-            self.blocks().find(holds).is_some_and(|start| self.header(start).is(kind))
-        })
+    /// Is this still the use of the memory that had this serial number? The caller holds the lock.
+    pub fn is_same(&self, offset: u64, serial: u64, kind: BlockKind) -> bool {
+        let header = self.header(offset);
+        header.is(kind) && header.serial.load(Ordering::Relaxed) == serial
     }
 
     /// Payload offsets of all blocks, free ones too. The caller holds the lock.
@@ -289,8 +308,11 @@ impl Heap {
                     idle += size;
                 }
             }
+            step("repair.block");
         }
         self.root().idle.store(idle, Ordering::Relaxed);
+        let top = self.root().top.load(Ordering::Relaxed);
+        self.root().allotted.fetch_max(top, Ordering::Relaxed);
         self.recount();
     }
 }

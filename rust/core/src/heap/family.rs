@@ -2,10 +2,14 @@
 //!
 //! A forked child holds what its parent held. Its seat and its list are made by the parent just
 //! before the fork, with all other threads of the parent kept off the list, so that the child owns
-//! them from its first instruction on, and nothing that it holds can be freed meanwhile. A child
-//! that is killed before it sits down leaves a reserved seat, which lapses.
+//! them from its first instruction on, and nothing that it holds can be freed meanwhile. The child
+//! sits down before fork returns. One that is killed before that, or a fork that fails, leaves a
+//! reserved seat, which lapses.
+//!
+//! Where the system refuses memory or a seat, the child is forked all the same, since nobody can
+//! stop a fork; it then holds nothing, and its heap's epoch says so to every object.
 
-use super::handles::ENTRIES;
+use super::handles::{ENTRIES, Table};
 use super::local::Local;
 use super::map::{Heap, HeapError};
 use crate::fault::step;
@@ -22,98 +26,109 @@ pub fn own() -> Option<Arc<Heap>> {
     HEAPS.lock().first().cloned()
 }
 
-/// The process's own heap, founded if there is none.
+/// The process's own heap, founded if there is none; this process has a seat in it.
 pub fn found() -> Result<Arc<Heap>, HeapError> {
+    hook();
     let mut heaps = HEAPS.lock();
-    if let Some(heap) = heaps.first() {
-        return Ok(heap.clone());
+    match heaps.first() {
+        Some(heap) => seated(heap),
+        None => enter(&mut heaps, Heap::create()?),
     }
-    enter(&mut heaps, Heap::create()?)
+}
+
+/// A heap apart from the process's own: for tests and measurements.
+pub fn found_apart() -> Result<Arc<Heap>, HeapError> {
+    hook();
+    let heap = Heap::create()?;
+    enter(&mut HEAPS.lock(), heap)
 }
 
 /// Join the heap behind a descriptor; joining twice gives the first one.
 pub fn join(fd: std::os::fd::OwnedFd) -> Result<Arc<Heap>, HeapError> {
+    hook();
     let heap = Heap::join(fd)?;
     let mut heaps = HEAPS.lock();
     match heaps.iter().find(|known| known.uid() == heap.uid()) {
-        Some(known) => Ok(known.clone()),
+        Some(known) => seated(known),
         None => enter(&mut heaps, heap),
     }
 }
 
-/// The heap of this uid, if it was joined.
-pub fn of(uid: u64) -> Option<Arc<Heap>> {
-    HEAPS.lock().iter().find(|heap| heap.uid() == uid).cloned()
+/// The heap of this uid, if it was joined; this process has a seat in it.
+pub fn of(uid: u64) -> Option<Result<Arc<Heap>, HeapError>> {
+    HEAPS.lock().iter().find(|heap| heap.uid() == uid).map(seated)
 }
 
-/// After a fork: sit down in all heaps now, so that the others see this process live.
+/// In a child after a fork: sit down, if the child was made in a way that runs no handlers.
 pub fn adopt() {
     for heap in HEAPS.lock().iter() {
-        heap.me();
+        if heap.pid() != std::process::id() {
+            heap.begin_as_child(&mut heap.table.lock(), None);
+        }
     }
 }
 
 /// The process ends in good order.
 pub fn leave() {
-    for heap in HEAPS.lock().iter() {
+    // Another thread may be in the middle of something that only a search of the heap will find.
+    if threads() != Some(1) {
+        return;
+    }
+    for heap in HEAPS.lock().iter().filter(|heap| heap.me() != 0) {
         heap.seat(seat_of(heap.me())).part();
     }
 }
 
-fn enter(heaps: &mut Vec<Arc<Heap>>, heap: Heap) -> Result<Arc<Heap>, HeapError> {
+fn threads() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+}
+
+fn hook() {
     HOOKS.call_once(|| {
         // SAFETY: the three functions live as long as the process.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
     });
+}
+
+fn enter(heaps: &mut Vec<Arc<Heap>>, heap: Heap) -> Result<Arc<Heap>, HeapError> {
+    let heap = Arc::new(heap);
     heap.sit_down()?;
-    heaps.push(Arc::new(heap));
-    Ok(heaps[heaps.len() - 1].clone())
+    heaps.push(heap.clone());
+    Ok(heap)
+}
+
+fn seated(heap: &Arc<Heap>) -> Result<Arc<Heap>, HeapError> {
+    heap.sit_down()?;
+    Ok(heap.clone())
 }
 
 impl Heap {
-    /// This process's id in the heap.
-    #[inline]
-    pub fn me(&self) -> u32 {
-        match self.me.load(Ordering::Relaxed) {
-            0 => self.sit_down().expect("procession: the family has no seat left for this process"),
-            me => me,
+    /// Take a seat if this process has none. The caller holds the list of heaps.
+    fn sit_down(&self) -> Result<(), HeapError> {
+        if self.me() != 0 {
+            return Ok(());
         }
+        let id = self.reserve_seat()?;
+        self.sit(id).then_some(()).ok_or(HeapError::Full)
     }
 
-    /// This process's pid, without a system call; to be asked after [`Heap::me`].
-    #[inline]
-    pub fn pid(&self) -> u32 {
-        self.pid.load(Ordering::Relaxed)
-    }
-
-    fn sit_down(&self) -> Result<u32, HeapError> {
-        let _alone = self.seating.lock();
-        let me = self.me.load(Ordering::Relaxed);
-        if me != 0 {
-            return Ok(me);
-        }
+    fn sit(&self, id: u32) -> bool {
         let pid = std::process::id();
-        let pending = self.pending.swap(0, Ordering::Relaxed);
-        let me = if pending != 0 && self.seat(seat_of(pending)).adopt(pending, pid) {
-            pending
-        } else {
-            // What the parent held is not ours: all handles become invalid.
-            let mut table = self.table.lock();
-            table.reset();
-            self.take_seat(pid)?
-        };
-        self.pid.store(pid, Ordering::Relaxed);
-        self.me.store(me, Ordering::Relaxed);
-        Ok(me)
+        let sat = self.seat(seat_of(id)).sit(id, pid);
+        if sat {
+            self.pid.store(pid, Ordering::Relaxed);
+            self.me.store(id, Ordering::Relaxed);
+        }
+        sat
     }
 
-    fn take_seat(&self, pid: u32) -> Result<u32, HeapError> {
-        let root = self.root();
+    fn reserve_seat(&self) -> Result<u32, HeapError> {
         for _ in 1..SEATS {
-            let number = root.seat.fetch_add(1, Ordering::Relaxed) as usize % (SEATS - 1) + 1;
+            let next = self.root().seat.fetch_add(1, Ordering::Relaxed);
+            let number = next as usize % (SEATS - 1) + 1;
             self.prepare_seat(number)?;
-            root.seats.fetch_max(number as u32 + 1, Ordering::SeqCst);
-            if let Some(id) = self.seat(number).take(number, pid) {
+            self.root().seats.fetch_max(number as u32 + 1, Ordering::SeqCst);
+            if let Some(id) = self.seat(number).reserve(number) {
                 return Ok(id);
             }
         }
@@ -121,72 +136,83 @@ impl Heap {
     }
 
     /// Reserve a seat for a child and copy this process's list for it.
-    fn reserve(&self, pages: &[u64]) -> Result<(u32, Vec<u64>), HeapError> {
-        let child = self.take_seat(0)?;
-        self.locked(|| {
-            let mut copies = Vec::new();
-            for &page in pages {
-                let seat = self.seat(seat_of(child));
-                let copy = self.new_handle_page(seat.handles.load(Ordering::Relaxed))?;
-                self.header(copy).owner.store(child, Ordering::Relaxed);
-                seat.handles.store(copy, Ordering::Release);
-                step("fork.page");
-                for entry in 0..ENTRIES {
-                    let object = self.handle_page(page).entries[entry].load(Ordering::Relaxed);
-                    if object != 0 {
-                        self.header(object).refs.fetch_add(1, Ordering::Relaxed);
-                        self.handle_page(copy).entries[entry].store(object, Ordering::Relaxed);
-                    }
-                }
-                copies.push(copy);
+    fn provide(&self, pages: &[u64]) -> Option<(u32, Vec<u64>)> {
+        if self.me() == 0 {
+            return None;
+        }
+        let child = self.reserve_seat().ok()?;
+        step("fork.reserved");
+        let copies = self.clearing(|ruins| {
+            let copies: Result<Vec<_>, _> = pages.iter().map(|&page| self.copy_page(page, child)).collect();
+            copies.inspect_err(|_| self.drop_list(child, ruins))
+        });
+        step("fork.provided");
+        Some((child, copies.ok()?))
+    }
+
+    fn copy_page(&self, page: u64, child: u32) -> Result<u64, HeapError> {
+        let seat = self.seat(seat_of(child));
+        let copy = self.new_handle_page(seat.handles.load(Ordering::Relaxed))?;
+        self.header(copy).owner.store(child, Ordering::Relaxed);
+        step("fork.page");
+        seat.handles.store(copy, Ordering::Release);
+        for entry in 0..ENTRIES {
+            let object = self.handle_page(page).entries[entry].load(Ordering::Relaxed);
+            if object != 0 {
+                self.header(object).refs.fetch_add(1, Ordering::Relaxed);
+                step("fork.counted");
+                self.handle_page(copy).entries[entry].store(object, Ordering::Relaxed);
             }
-            Ok((child, copies))
-        })
+        }
+        Ok(copy)
+    }
+
+    fn begin_as_child(&self, table: &mut Table, provided: Option<(u32, Vec<u64>)>) {
+        self.me.store(0, Ordering::Relaxed);
+        self.pid.store(std::process::id(), Ordering::Relaxed);
+        step("fork.child");
+        match provided {
+            Some((id, pages)) if self.sit(id) => table.pages = pages,
+            _ => {
+                *table = Table::default();
+                self.epoch.fetch_add(1, Ordering::Relaxed);
+                // If there is no seat now, there may be one when it is needed.
+                let _ = self.sit_down();
+            }
+        }
+        step("fork.seated");
     }
 }
 
 extern "C" fn before() {
     let heaps = HEAPS.lock();
     for heap in heaps.iter() {
-        heap.me();
-        forget(heap.seating.lock());
         let mut table = heap.table.lock();
-        let pages = table.pages.clone();
-        if let Ok((child, copies)) = heap.reserve(&pages) {
-            heap.pending.store(child, Ordering::Relaxed);
-            table.for_child = copies;
-        }
+        let provided = heap.provide(&table.pages);
+        table.child = provided;
         forget(table);
     }
     forget(heaps);
 }
 
 extern "C" fn in_parent() {
-    after(|heap| {
-        heap.pending.store(0, Ordering::Relaxed);
-    });
+    after(|_, table| table.child = None);
 }
 
 extern "C" fn in_child() {
-    after(|heap| {
-        heap.me.store(0, Ordering::Relaxed);
+    after(|heap, table| {
+        let provided = table.child.take();
+        heap.begin_as_child(table, provided);
     });
 }
 
-fn after(settle: impl Fn(&Heap)) {
-    // SAFETY: `before` ran in this thread and forgot the guards; nobody else can have taken them.
-    // In the child this thread is the only one.
-    unsafe {
-        HEAPS.release();
-        let heaps = HEAPS.lock();
-        for heap in heaps.iter() {
-            heap.table.release();
-            heap.seating.release();
-            settle(heap);
-            let copies = std::mem::take(&mut heap.table.lock().for_child);
-            if heap.me.load(Ordering::Relaxed) == 0 && heap.pending.load(Ordering::Relaxed) != 0 {
-                heap.table.lock().pages = copies;
-            }
-        }
+fn after(settle: impl Fn(&Heap, &mut Table)) {
+    // SAFETY: `before` ran in this thread and forgot the guards. In the child this thread is the
+    // only one.
+    let heaps = unsafe { HEAPS.resume() };
+    for heap in heaps.iter() {
+        // SAFETY: as above.
+        let mut table = unsafe { heap.table.resume() };
+        settle(heap, &mut table);
     }
 }

@@ -4,9 +4,11 @@
 //! all lists. Both change under the heap's lock, so that who inherits that lock from the dead can
 //! count anew. The lists of the dead are taken back by [`super::collect`].
 
-use super::blocks::{BlockKind, HEADER};
+use super::blocks::{BlockKind, HEADER, Header};
+use super::collect::Ruins;
 use super::map::{BLOCKS_AT, Heap, HeapError};
 use crate::fault::step;
+use crate::member::seat_of;
 use crate::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
 
@@ -27,17 +29,8 @@ pub struct HandlePage {
 pub struct Table {
     pub(super) pages: Vec<u64>,
     free: Vec<usize>,
-    /// Pages of the same entries for the child of a fork under way.
-    pub(super) for_child: Vec<u64>,
-    /// Counts how often all handles of the process became invalid.
-    pub(super) epoch: u64,
-}
-
-impl Table {
-    /// Begin anew: whatever was held is not ours any more.
-    pub(super) fn reset(&mut self) {
-        *self = Table { epoch: self.epoch + 1, ..Table::default() };
-    }
+    /// Seat and list of the child of a fork under way.
+    pub(super) child: Option<(u32, Vec<u64>)>,
 }
 
 /// Names an object for ever.
@@ -57,7 +50,7 @@ pub struct Held {
     offset: u64,
     serial: u64,
     entry: usize,
-    epoch: u64,
+    epoch: u32,
 }
 
 impl Held {
@@ -101,44 +94,38 @@ impl Held {
     fn enlist(
         heap: &Arc<Heap>,
         offset: u64,
-        count: impl FnOnce(&super::Header) -> Result<(), HeapError>,
+        count: impl FnOnce(&Header) -> Result<(), HeapError>,
     ) -> Result<Held, HeapError> {
-        heap.me();
         let mut table = heap.table.lock();
         heap.locked(|| {
             let entry = heap.free_entry(&mut table)?;
             count(heap.header(offset)).inspect_err(|_| table.free.push(entry))?;
             step("enlist.counted");
             heap.entry(&table, entry).store(offset, Ordering::Relaxed);
-            let serial = heap.header(offset).serial.load(Ordering::Relaxed);
-            Ok(Held { heap: heap.clone(), offset, serial, entry, epoch: table.epoch })
+            step("enlist.entered");
+            Ok(Self::entered(heap, offset, entry))
         })
+    }
+
+    fn entered(heap: &Arc<Heap>, offset: u64, entry: usize) -> Held {
+        let serial = heap.header(offset).serial.load(Ordering::Relaxed);
+        Held { heap: heap.clone(), offset, serial, entry, epoch: heap.epoch() }
     }
 
     /// Take over the holds that a message has on `objects`, together with `commit`, which takes
     /// the message. Nothing happens where memory is refused.
     pub fn take_over(heap: &Arc<Heap>, objects: &[u64], commit: impl FnOnce()) -> Result<Vec<Held>, HeapError> {
-        heap.me();
         let mut table = heap.table.lock();
         heap.locked(|| {
-            let mut entries = Vec::new();
-            for _ in objects {
-                match heap.free_entry(&mut table) {
-                    Ok(entry) => entries.push(entry),
-                    Err(error) => {
-                        table.free.extend(entries);
-                        return Err(error);
-                    }
-                }
-            }
+            let entries = heap.free_entries(&mut table, objects.len())?;
             let holds = objects.iter().zip(entries).map(|(&offset, entry)| {
                 heap.entry(&table, entry).store(offset, Ordering::Relaxed);
-                let serial = heap.header(offset).serial.load(Ordering::Relaxed);
-                Held { heap: heap.clone(), offset, serial, entry, epoch: table.epoch }
+                step("carry.entered");
+                Self::entered(heap, offset, entry)
             });
             let holds = holds.collect();
-            step("carry.entered");
             commit();
+            step("carry.taken");
             Ok(holds)
         })
     }
@@ -160,31 +147,63 @@ impl Held {
         Handle { family: self.heap.uid(), offset: self.offset, serial: self.serial }
     }
 
-    /// Is the hold still good? Not after a fork in which the list could not be handed on.
+    /// Is the hold still good? Not after a fork in which the list could not be handed on: then the
+    /// object may be gone at any moment.
+    #[inline]
     pub fn is_valid(&self) -> bool {
-        self.heap.me();
-        self.heap.table.lock().epoch == self.epoch
+        self.heap.epoch() == self.epoch
+    }
+
+    /// Give it up if that needs no waiting; otherwise it is given back.
+    pub fn drop_at_once(self) -> Result<(), Held> {
+        let heap = self.heap.clone();
+        let Some(mut table) = heap.table.try_lock() else {
+            return Err(self);
+        };
+        let mut ruins = Ruins::default();
+        if heap.locked_at_once(|| self.strike(&mut table, &mut ruins)).is_none() {
+            return Err(self);
+        }
+        drop(table);
+        std::mem::forget(self);
+        ruins.clear(&heap);
+        Ok(())
+    }
+
+    /// Cross the entry out. The caller holds the table and the heap's lock.
+    fn strike(&self, table: &mut Table, ruins: &mut Ruins) {
+        if !self.is_valid() {
+            return;
+        }
+        self.heap.entry(table, self.entry).store(0, Ordering::Relaxed);
+        step("drop.cleared");
+        self.heap.uncount(self.offset, ruins);
+        step("drop.uncounted");
+        table.free.push(self.entry);
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let heap = &self.heap;
-        heap.me();
-        let mut table = heap.table.lock();
-        if table.epoch != self.epoch {
+        // Looked at first, since a process without a seat cannot take the lock.
+        if !self.is_valid() {
             return;
         }
-        heap.locked(|| {
-            heap.entry(&table, self.entry).store(0, Ordering::Relaxed);
-            step("drop.cleared");
-            heap.uncount(self.offset);
-        });
-        table.free.push(self.entry);
+        let mut table = self.heap.table.lock();
+        let mut ruins = Ruins::default();
+        self.heap.locked(|| self.strike(&mut table, &mut ruins));
+        drop(table);
+        ruins.clear(&self.heap);
     }
 }
 
 impl Heap {
+    /// How often all holds of this process became invalid.
+    #[inline]
+    pub fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
     /// The page of handles at an offset.
     pub(super) fn handle_page(&self, offset: u64) -> &HandlePage {
         // SAFETY: blocks of kind Handles hold a page, zeroed before it was hung up.
@@ -195,10 +214,25 @@ impl Heap {
         &self.handle_page(table.pages[entry / ENTRIES]).entries[entry % ENTRIES]
     }
 
+    fn free_entries(&self, table: &mut Table, count: usize) -> Result<Vec<usize>, HeapError> {
+        let mut entries = Vec::new();
+        for _ in 0..count {
+            match self.free_entry(table) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => {
+                    table.free.extend(entries);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(entries)
+    }
+
     fn free_entry(&self, table: &mut Table) -> Result<usize, HeapError> {
         if table.free.is_empty() {
-            let seat = self.seat(crate::member::seat_of(self.me()));
+            let seat = self.seat(seat_of(self.me()));
             let page = self.new_handle_page(seat.handles.load(Ordering::Relaxed))?;
+            step("enlist.page");
             seat.handles.store(page, Ordering::Release);
             let first = table.pages.len() * ENTRIES;
             table.pages.push(page);
@@ -216,15 +250,5 @@ impl Heap {
         self.handle_page(page).next.store(next, Ordering::Relaxed);
         self.header(page).set_kind(BlockKind::Handles);
         Ok(page)
-    }
-
-    /// One hold less; the last one ends the object. The caller holds the lock.
-    pub(super) fn uncount(&self, offset: u64) {
-        let header = self.header(offset);
-        let refs = header.refs.load(Ordering::Relaxed).saturating_sub(1);
-        header.refs.store(refs, Ordering::Relaxed);
-        if refs == 0 {
-            self.destroy(offset);
-        }
     }
 }

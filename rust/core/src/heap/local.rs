@@ -1,5 +1,7 @@
 //! A lock for what one process has for itself, which can be held across a fork: taken before it,
 //! and given back in both processes after it. (The standard library's guards cannot.)
+//!
+//! It is not reentrant: nothing that could run Python code is called while it is held.
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
@@ -29,12 +31,18 @@ impl<T> Local<T> {
         Guard { local: self }
     }
 
-    /// Give it back on behalf of a guard that was forgotten.
+    /// Take it if nobody has it.
+    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+        let took = self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        took.is_ok().then_some(Guard { local: self })
+    }
+
+    /// The guard that the calling thread forgot, once more.
     ///
     /// # Safety
-    /// The calling thread forgot a guard of it, before a fork, and uses it no more.
-    pub unsafe fn release(&self) {
-        self.taken.store(false, Ordering::Release);
+    /// The calling thread forgot a guard of it before a fork, and resumes it once.
+    pub unsafe fn resume(&self) -> Guard<'_, T> {
+        Guard { local: self }
     }
 }
 

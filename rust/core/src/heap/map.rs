@@ -4,17 +4,14 @@
 
 use super::handles::Table;
 use super::local::Local;
-use crate::member::{SEATS, Seat};
-use crate::mutex::{Held, Mutex};
+use super::root::{LAYOUT, MAGIC, Root};
+use crate::member::{SEATS, Seat, seat_of};
+use crate::mutex::Held;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::wait::Patience;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
-const MAGIC: u64 = 0x7072_6f63_6573_0001;
-/// Changes whenever anything that two builds could understand differently changes.
-const LAYOUT: u64 = 1;
-/// Free lists: four a power of two.
-pub const CLASSES: usize = 160;
 const PAGE: u64 = 4096;
 const SEATS_AT: u64 = 64 * 1024;
 /// Where blocks begin.
@@ -22,6 +19,10 @@ pub const BLOCKS_AT: u64 = SEATS_AT + (SEATS * std::mem::size_of::<Seat>()) as u
 const SMALLEST_MAP: u64 = 64 << 20;
 /// Pages are allotted to small blocks in such steps.
 const STEP: u64 = 1 << 20;
+/// And by one system call at most so many bytes of them: a signal has the system undo the call.
+const PIECE: u64 = 16 << 20;
+/// How long [`Heap::seemed_alive`] believes what it saw.
+const BELIEF: Duration = Duration::from_millis(50);
 
 /// What can go wrong.
 #[derive(Debug)]
@@ -43,37 +44,10 @@ pub enum HeapError {
 impl From<std::io::Error> for HeapError {
     fn from(error: std::io::Error) -> Self {
         match error.raw_os_error() {
-            Some(libc::ENOMEM | libc::ENOSPC) => HeapError::NoMemory,
+            Some(libc::ENOMEM | libc::ENOSPC | libc::EFBIG) => HeapError::NoMemory,
             _ => HeapError::Sys(error),
         }
     }
-}
-
-/// The first page.
-#[repr(C)]
-pub struct Root {
-    magic: u64,
-    layout: u64,
-    uid: u64,
-    size: u64,
-    /// Guards everything below, and all block headers.
-    pub lock: Mutex,
-    /// Where the search for a seat goes on.
-    pub seat: AtomicU32,
-    /// Seats below this number have been used.
-    pub seats: AtomicU32,
-    /// Blocks lie below this offset.
-    pub top: AtomicU64,
-    /// Pages below this offset are allotted.
-    pub allotted: AtomicU64,
-    /// Serial number of the newest block.
-    pub serial: AtomicU64,
-    /// Bytes of free blocks whose pages are kept.
-    pub idle: AtomicU64,
-    /// Members that spin just now.
-    pub spinning: AtomicU32,
-    /// First free block of each class.
-    pub free: [AtomicU64; CLASSES],
 }
 
 /// A heap that this process has joined.
@@ -83,10 +57,14 @@ pub struct Heap {
     fd: OwnedFd,
     uid: u64,
     processors: u32,
+    /// This process's id, 0 while it has no seat: then no hold of it is good either.
     pub(super) me: AtomicU32,
     pub(super) pid: AtomicU32,
-    pub(super) pending: AtomicU32,
-    pub(super) seating: Local<()>,
+    /// Counts how often all holds of the process became invalid.
+    pub(super) epoch: AtomicU32,
+    /// Member and milliseconds since `born` of the last look that found somebody alive.
+    seen: AtomicU64,
+    born: Instant,
     pub(super) table: Local<Table>,
 }
 
@@ -107,9 +85,9 @@ impl Heap {
             }
             OwnedFd::from_raw_fd(fd)
         };
-        let (base, size) = Self::map_largest(&fd)?;
-        allot(&fd, 0, SEATS_AT)?;
+        let (base, size) = map_largest(&fd)?;
         let heap = Heap::over(base, size, fd, random_uid());
+        heap.allot(0, SEATS_AT)?;
         let root = heap.base.cast::<Root>();
         // SAFETY: the first page is allotted, zeroed and as yet known to nobody else.
         unsafe {
@@ -136,52 +114,34 @@ impl Heap {
         if length < SMALLEST_MAP {
             return Err(HeapError::NotAHeap);
         }
-        let base = map(&fd, length).map_err(HeapError::from)?;
+        let base = map(&fd, length)?;
+        // Unmapped again if it turns out to be something else.
+        let mut heap = Heap::over(base, length, fd, 0);
         // SAFETY: `length` bytes are mapped, far more than a root; a foreign file reads as no heap.
         let (magic, layout, uid, size) = unsafe {
             let root = base.cast::<Root>();
             ((*root).magic, (*root).layout, (*root).uid, (*root).size)
         };
         if (magic, layout, size) != (MAGIC, LAYOUT, length) {
-            // SAFETY: mapped above, and used by nobody.
-            unsafe { libc::munmap(base.cast(), length as usize) };
             return Err(HeapError::NotAHeap);
         }
-        Ok(Heap::over(base, size, fd, uid))
+        heap.uid = uid;
+        Ok(heap)
     }
 
     fn over(base: *mut u8, size: u64, fd: OwnedFd, uid: u64) -> Heap {
-        let (me, pid, pending) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
-        let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
         Heap {
             base,
             size,
             fd,
             uid,
-            processors,
-            me,
-            pid,
-            pending,
-            seating: Local::default(),
+            processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
+            me: AtomicU32::new(0),
+            pid: AtomicU32::new(0),
+            epoch: AtomicU32::new(0),
+            seen: AtomicU64::new(0),
+            born: Instant::now(),
             table: Local::default(),
-        }
-    }
-
-    /// Four times the machine's memory of addresses, less where a limit (RLIMIT_AS) forbids it.
-    fn map_largest(fd: &OwnedFd) -> Result<(*mut u8, u64), HeapError> {
-        // SAFETY: sysconf only reads.
-        let memory = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) as u64 * PAGE };
-        let mut size = (memory * 4).next_power_of_two().max(64 << 30);
-        loop {
-            // SAFETY: the descriptor is open.
-            if unsafe { libc::ftruncate(fd.as_raw_fd(), size as libc::off_t) } != 0 {
-                return Err(std::io::Error::last_os_error().into());
-            }
-            match map(fd, size) {
-                Ok(base) => return Ok((base, size)),
-                Err(_) if size > SMALLEST_MAP => size /= 4,
-                Err(error) => return Err(error.into()),
-            }
         }
     }
 
@@ -239,14 +199,57 @@ impl Heap {
         unsafe { &*self.address(offset).cast::<T>() }
     }
 
-    /// Does this member live?
-    pub fn is_alive(&self, id: u32) -> bool {
-        self.seat(crate::member::seat_of(id)).is_alive(id)
+    /// This process's id in the heap; 0 if it has no seat.
+    #[inline]
+    pub fn me(&self) -> u32 {
+        self.me.load(Ordering::Relaxed)
     }
 
-    /// Allot the pages of a range.
+    /// This process's pid, without a system call.
+    #[inline]
+    pub fn pid(&self) -> u32 {
+        self.pid.load(Ordering::Relaxed)
+    }
+
+    /// Does this member live?
+    pub fn is_alive(&self, id: u32) -> bool {
+        id == self.me() || self.seat(seat_of(id)).is_alive(id)
+    }
+
+    /// As [`Heap::is_alive`], for those who ask all the time: may be behind by [`BELIEF`].
+    pub fn seemed_alive(&self, id: u32) -> bool {
+        let now = self.born.elapsed().as_millis() as u32;
+        let seen = self.seen.load(Ordering::Relaxed);
+        if (seen >> 32) as u32 == id && now.wrapping_sub(seen as u32) < BELIEF.as_millis() as u32 {
+            return true;
+        }
+        let alive = self.is_alive(id);
+        if alive {
+            self.seen.store((id as u64) << 32 | now as u64, Ordering::Relaxed);
+        }
+        alive
+    }
+
+    /// Allot the pages of a range. What had been allotted when it fails stays so.
     pub fn allot(&self, at: u64, length: u64) -> Result<(), HeapError> {
-        allot(&self.fd, at, length)
+        let (mut at, end) = (at, at + length);
+        let mut piece = PIECE;
+        while at < end {
+            let length = piece.min(end - at);
+            // SAFETY: our descriptor and a range inside the file.
+            let done = unsafe { libc::fallocate(self.fd(), 0, at as libc::off_t, length as libc::off_t) };
+            if done == 0 {
+                at += length;
+                continue;
+            }
+            let error = std::io::Error::last_os_error();
+            if error.raw_os_error() != Some(libc::EINTR) {
+                return Err(error.into());
+            }
+            // With a timer that is quicker than the call, the same piece would never be done.
+            piece = (piece / 2).max(PAGE);
+        }
+        Ok(())
     }
 
     /// Allot pages up to `top`, in steps. The caller holds the lock.
@@ -267,14 +270,15 @@ impl Heap {
     /// Give the pages of a range back to the system.
     pub fn punch(&self, at: u64, length: u64) {
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-        // SAFETY: our descriptor; the range belongs to a free block. A refusal only keeps the pages.
+        // SAFETY: our descriptor; the range belongs to a block of ours. A refusal only keeps the pages.
         unsafe { libc::fallocate(self.fd(), mode, at as libc::off_t, length as libc::off_t) };
     }
 
-    /// A place among those who may spin, if a processor can be spared for it.
+    /// A place among those who may spin, if a processor can be spared for it. As many as there are
+    /// processors: of two who answer each other in turn, one begins while the other ends.
     pub fn spinner(&self) -> Option<Spinner<'_>> {
         let spinning = &self.root().spinning;
-        if spinning.fetch_add(1, Ordering::Relaxed) + 1 < self.processors {
+        if spinning.fetch_add(1, Ordering::Relaxed) < self.processors && self.processors > 1 {
             return Some(Spinner { heap: self });
         }
         self.stop_spinning();
@@ -298,6 +302,16 @@ impl Heap {
         root.lock.unlock();
         result
     }
+
+    /// As [`Heap::locked`], but not if that would have to wait.
+    pub fn locked_at_once<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
+        let root = self.root();
+        root.lock.try_lock_spinning(self.me()).then(|| {
+            let result = work();
+            root.lock.unlock();
+            result
+        })
+    }
 }
 
 /// See [`Heap::spinner`].
@@ -318,6 +332,22 @@ impl Drop for Heap {
     }
 }
 
+/// Four times the machine's memory of addresses, less where a limit (RLIMIT_AS, RLIMIT_FSIZE) forbids it.
+fn map_largest(fd: &OwnedFd) -> Result<(*mut u8, u64), HeapError> {
+    // SAFETY: sysconf only reads.
+    let memory = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) as u64 * PAGE };
+    let mut size = (memory * 4).next_power_of_two().max(64 << 30);
+    loop {
+        // SAFETY: the descriptor is open.
+        let sized = unsafe { libc::ftruncate(fd.as_raw_fd(), size as libc::off_t) } == 0;
+        match if sized { map(fd, size) } else { Err(std::io::Error::last_os_error()) } {
+            Ok(base) => return Ok((base, size)),
+            Err(_) if size > SMALLEST_MAP => size /= 4,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 fn map(fd: &OwnedFd, size: u64) -> std::io::Result<*mut u8> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
@@ -331,26 +361,13 @@ fn map(fd: &OwnedFd, size: u64) -> std::io::Result<*mut u8> {
     Ok(base.cast())
 }
 
-fn allot(fd: &OwnedFd, at: u64, length: u64) -> Result<(), HeapError> {
-    loop {
-        // SAFETY: our descriptor and a range inside the file.
-        let done = unsafe { libc::fallocate(fd.as_raw_fd(), 0, at as libc::off_t, length as libc::off_t) };
-        if done == 0 {
-            return Ok(());
-        }
-        let error = std::io::Error::last_os_error();
-        if error.raw_os_error() != Some(libc::EINTR) {
-            return Err(error.into());
-        }
-    }
-}
-
 fn random_uid() -> u64 {
     let mut uid = 0u64;
     // SAFETY: eight bytes on our stack.
     let got = unsafe { libc::getrandom((&mut uid as *mut u64).cast(), 8, 0) };
     if got != 8 {
-        uid = (std::process::id() as u64) << 32 ^ crate::member::start_time(std::process::id()).unwrap_or(0);
+        let pid = std::process::id();
+        uid = (pid as u64) << 32 ^ crate::process::Identity::of(pid).start;
     }
     // Python takes it for an integer; zero means none.
     (uid >> 1).max(1)

@@ -1,6 +1,7 @@
 //! The family's heap: one memfd, mapped by every member, in which everything has an offset.
 //!
 //! - [`map`]: the mapping, and pages that are allotted before anybody touches them.
+//! - [`root`]: what stands at its beginning.
 //! - [`blocks`]: pieces of it, recycled by size, each with its owner.
 //! - [`handles`]: objects, which several members hold and which go with the last of them.
 //! - [`collect`]: what the dead leave is taken back.
@@ -12,6 +13,7 @@ pub mod family;
 pub mod handles;
 mod local;
 pub mod map;
+pub mod root;
 
 pub use blocks::{BlockKind, Header};
 pub use handles::{Handle, Held};

@@ -5,21 +5,27 @@
 //! record should have been; the lane's commit publishes both. A getter that follows a link frees the
 //! chunk behind it. Bytes beyond [`INLINE`] lie in a block of their own, filled before the lock is
 //! taken and copied out after it was given back.
+//!
+//! - [`put`] and [`get`]: the two sides. Each has a quick way, that takes no lock which is not free
+//!   and no memory, and a slow one, that waits.
+//! - [`record`]: what a message looks like. [`walk`]: a ring seen by who takes back what the dead left.
 
-pub mod claims;
+pub mod get;
+pub mod put;
 pub mod record;
 pub mod walk;
 
-use crate::fault::step;
+use crate::claims::{Claim, Note, Place};
 use crate::heap::{BlockKind, Heap, HeapError, Held};
 use crate::lane::{Lane, Side, Spot};
 use crate::mutex::Held as Lock;
-use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop};
+use crate::sync::{AtomicU32, Ordering, spin_loop};
 use crate::wait::{End, Patience};
-use claims::Claim;
-use record::{BIG, Head, LINK, MAX_CARRY, RECORD};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+pub use get::{Big, Found, Got, Rest};
+pub use put::Message;
 
 /// Messages up to this size lie in the chunks.
 pub const INLINE: usize = 16 << 10;
@@ -29,14 +35,16 @@ const LAST_CHUNK: u32 = 256 << 10;
 /// A sleep and a wake-up cost about this; spinning longer than that cannot gain.
 const SPIN: Duration = Duration::from_micros(30);
 const CREDIT: u32 = 16;
+/// A lock is held for a few hundred instructions: also who will not wait for a message or for room
+/// waits so long for that, or a busy ring would look like an empty or a full one.
+const LOCK_GRACE: Duration = Duration::from_secs(1);
 
 /// What lies in the heap.
 #[repr(C)]
 pub struct Words {
     /// Order, locks and sleepers.
     pub lane: Lane,
-    /// Offset of the claim that is being written, 0 for none.
-    taking: AtomicU64,
+    taking: Note,
     chunk: AtomicU32,
 }
 
@@ -47,75 +55,61 @@ pub struct Ring {
     credit: AtomicU32,
 }
 
-/// A message to put.
-pub struct Message<'a> {
-    /// Its bytes.
-    pub data: &'a [u8],
-    /// For claims.
-    pub tag: u64,
-    /// Offsets of objects that the caller holds and that the message shall hold.
-    pub carry: &'a [u64],
-}
-
 /// How a quick attempt ended.
 pub enum Quick<T> {
     /// Done.
     Done(T),
     /// Nothing there, or no room.
     NotNow,
-    /// It would take a lock or memory: go the long way.
+    /// It would take a lock or memory: go the slow way.
     Busy,
 }
 
-/// What a getter finds.
-pub enum Found<'a> {
-    /// The message's bytes.
-    Bytes(&'a [u8]),
-    /// They lie in a block of their own, which is now the getter's.
-    Block(Big),
+/// Why something was not done.
+#[derive(Debug)]
+pub enum Stop {
+    /// The wait ended first.
+    End(End),
+    /// Memory is refused.
+    Heap(HeapError),
 }
 
-/// A block with a large message; freed when dropped.
-pub struct Big {
-    heap: Arc<Heap>,
-    offset: u64,
-    length: usize,
-}
-
-/// What a getter must do when it has the message: dropping it frees the chunk that was left behind.
-pub struct Rest {
-    heap: Arc<Heap>,
-    chunk: u64,
-    /// Holds on what the message carried.
-    pub carried: Vec<Held>,
-}
-
-impl Big {
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8] {
-        // SAFETY: the block is ours alone, and its first `length` bytes were written by the putter.
-        unsafe { std::slice::from_raw_parts(self.heap.address(self.offset), self.length) }
+impl From<End> for Stop {
+    fn from(end: End) -> Stop {
+        Stop::End(end)
     }
 }
 
-impl Drop for Big {
-    fn drop(&mut self) {
-        self.heap.free(self.offset);
+impl From<HeapError> for Stop {
+    fn from(error: HeapError) -> Stop {
+        Stop::Heap(error)
     }
 }
 
-impl Rest {
-    /// Is there anything to do?
-    pub fn is_empty(&self) -> bool {
-        self.chunk == 0 && self.carried.is_empty()
-    }
+/// A claim, to be written as part of taking a message.
+pub struct Slot<'a> {
+    claim: &'a Claim,
+    place: Place,
 }
 
-impl Drop for Rest {
-    fn drop(&mut self) {
-        if self.chunk != 0 {
-            self.heap.free(self.chunk);
+impl<'a> Slot<'a> {
+    /// Number `number` of the table that `held` holds; None if it has not so many.
+    pub fn of(held: &'a Held, number: u64) -> Option<Slot<'a>> {
+        let size = std::mem::size_of::<Claim>() as u64;
+        let handle = held.handle();
+        let slots = held.heap().header(handle.offset).length.load(Ordering::Relaxed) / size;
+        if number >= slots {
+            return None;
         }
+        let claim = handle.offset + number * size;
+        let place = Place { table: handle.offset, serial: handle.serial, claim };
+        // SAFETY: the claim lies in the table, a row of claims, which is held as long as the slot lives.
+        Some(Slot { claim: unsafe { held.heap().at::<Claim>(claim) }, place })
+    }
+
+    /// The claim.
+    pub fn claim(&self) -> &'a Claim {
+        self.claim
     }
 }
 
@@ -137,7 +131,7 @@ impl Ring {
         let get = Spot { at: chunk, with: chunk };
         let words = Words {
             lane: Lane::new(put, get, limit),
-            taking: AtomicU64::new(0),
+            taking: Note::default(),
             chunk: AtomicU32::new(FIRST_CHUNK),
         };
         let length = std::mem::size_of::<Words>() as u64;
@@ -173,250 +167,11 @@ impl Ring {
         &self.words().lane
     }
 
-    // ---- putting
-
-    /// Put a message if that takes no lock, no memory and no waiting.
-    #[inline]
-    pub fn put_quick(&self, message: &Message) -> Quick<()> {
-        let (heap, lane) = (self.heap(), self.lane());
-        if message.data.len() > INLINE || !message.carry.is_empty() {
-            return Quick::Busy;
-        }
-        if !lane.puts.lock.try_lock_spinning(heap.me()) {
-            return Quick::Busy;
-        }
-        let spot = lane.puts.spot();
-        let size = record::size(message.data.len(), 0);
-        let put = if lane.space() == 0 {
-            Quick::NotNow
-        } else if spot.at + size + RECORD > spot.with {
-            Quick::Busy
-        } else {
-            self.write(spot.at, Head::new(message.data.len(), 0, 0, message.tag), message.data, &[]);
-            step("put.written");
-            lane.puts.commit(Spot { at: spot.at + size, ..spot });
-            step("put.committed");
-            Quick::Done(())
-        };
-        lane.puts.lock.unlock();
-        if let Quick::Done(()) = put {
-            lane.news.ring(1);
-        }
-        put
-    }
-
-    /// Put a message, waiting for room as long as `patience` lasts.
-    pub fn put(&self, message: &Message, patience: &mut Patience) -> Result<Result<(), End>, HeapError> {
-        if message.data.len() <= INLINE {
-            return self.append(message.data, 0, message, patience);
-        }
-        let heap = self.heap();
-        let block = heap.alloc(message.data.len() as u64, BlockKind::Payload, self.held.offset())?;
-        // SAFETY: the block is ours and large enough; the data cannot overlap it.
-        unsafe { heap.address(block).copy_from_nonoverlapping(message.data.as_ptr(), message.data.len()) };
-        step("put.copied");
-        let mut place = [0; 16];
-        place[..8].copy_from_slice(&block.to_ne_bytes());
-        place[8..].copy_from_slice(&(message.data.len() as u64).to_ne_bytes());
-        let put = self.append(&place, BIG, message, patience);
-        if !matches!(put, Ok(Ok(()))) {
-            heap.free(block);
-        }
-        put
-    }
-
-    fn append(
-        &self,
-        data: &[u8],
-        flags: u32,
-        message: &Message,
-        patience: &mut Patience,
-    ) -> Result<Result<(), End>, HeapError> {
-        if message.carry.len() > MAX_CARRY {
-            return Err(HeapError::NoMemory);
-        }
-        let head = Head::new(data.len(), flags, message.carry.len(), message.tag);
-        let lane = self.lane();
-        loop {
-            if let Err(end) = self.lock(&lane.puts, patience) {
-                return Ok(Err(end));
-            }
-            let space = lane.space() > 0;
-            let put = if space { self.append_locked(head, data, message.carry) } else { Ok(()) };
-            lane.puts.lock.unlock();
-            put?;
-            if space {
-                lane.news.ring(1);
-                return Ok(Ok(()));
-            }
-            if let Err(end) = lane.wait_room(patience) {
-                return Ok(Err(end));
-            }
-        }
-    }
-
-    fn append_locked(&self, head: Head, data: &[u8], carry: &[u64]) -> Result<(), HeapError> {
-        let lane = self.lane();
-        let old = lane.puts.spot();
-        let mut spot = old;
-        if old.at + head.size() + RECORD > old.with {
-            spot = self.new_chunk(head.size() + RECORD)?;
-        }
-        self.write(spot.at, head, data, carry);
-        step("put.written");
-        if spot != old {
-            // Within the bounds: every record leaves room for a link behind it.
-            self.write(old.at, Head::link(spot.at), &[], &[]);
-            step("put.linked");
-        }
-        let commit = || lane.puts.commit(Spot { at: spot.at + head.size(), with: spot.with });
-        if carry.is_empty() {
-            commit();
-        } else {
-            // Together, so that a count made anew never sees one without the other.
-            self.heap().locked(|| {
-                carry.iter().for_each(|&object| {
-                    self.heap().header(object).refs.fetch_add(1, Ordering::Relaxed);
-                });
-                step("put.counted");
-                commit();
-            });
-        }
-        step("put.committed");
-        Ok(())
-    }
-
-    /// A chunk with room for `needed` bytes; longer ones when messages pile up.
-    fn new_chunk(&self, needed: u64) -> Result<Spot, HeapError> {
-        let words = self.words();
-        let mut size = words.chunk.load(Ordering::Relaxed);
-        if words.lane.len() > size / 64 && size < LAST_CHUNK {
-            size *= 2;
-            words.chunk.store(size, Ordering::Relaxed);
-        }
-        let chunk = self.heap().alloc(needed.max(size as u64 - HEADER), BlockKind::Part, self.held.offset())?;
-        step("put.chunk");
-        Ok(Spot { at: chunk, with: chunk + self.heap().header(chunk).capacity() })
-    }
-
-    fn write(&self, at: u64, head: Head, data: &[u8], carry: &[u64]) {
-        // SAFETY: the caller made sure of the room, holds the putters' lock, and no getter looks
-        // beyond what was committed.
-        unsafe {
-            let place = self.heap().address(at);
-            place.cast::<Head>().write(head);
-            place.add(RECORD as usize).copy_from_nonoverlapping(data.as_ptr(), data.len());
-        }
-        for (number, &object) in carry.iter().enumerate() {
-            set_word(self.heap(), at + head.carry_at() + 8 * number as u64, object);
-        }
-    }
-
-    // ---- getting
-
-    /// Take the oldest message if there is one and the lock is free. `look` sees its bytes; where
-    /// it gives None, the message stays.
-    #[inline]
-    pub fn get_quick<T>(
-        &self,
-        claim: Option<&Claim>,
-        look: impl FnOnce(Found) -> Option<T>,
-    ) -> Result<Quick<(Option<T>, Rest)>, HeapError> {
-        let lane = self.lane();
-        if lane.is_empty() {
-            return Ok(Quick::NotNow);
-        }
-        if !lane.gets.lock.try_lock_spinning(self.heap().me()) {
-            return Ok(Quick::Busy);
-        }
-        let got = if lane.is_empty() { Ok(Quick::NotNow) } else { self.take(claim, look).map(Quick::Done) };
-        lane.gets.lock.unlock();
-        if let Ok(Quick::Done(_)) = got {
-            lane.room.ring(1);
-        }
-        got
-    }
-
-    fn take<T>(
-        &self,
-        claim: Option<&Claim>,
-        look: impl FnOnce(Found) -> Option<T>,
-    ) -> Result<(Option<T>, Rest), HeapError> {
-        let (heap, lane) = (self.heap(), self.lane());
-        let mut spot = lane.gets.spot();
-        let mut rest = Rest { heap: heap.clone(), chunk: 0, carried: Vec::new() };
-        let mut head = self.head(spot.at);
-        let left = spot.with;
-        if head.has(LINK) {
-            spot = Spot { at: head.tag, with: head.tag };
-            head = self.head(spot.at);
-        }
-        let bytes = spot.at + RECORD;
-        // SAFETY: a committed record; the getters' lock keeps others from taking it meanwhile.
-        let data = unsafe { std::slice::from_raw_parts(heap.address(bytes), head.length as usize) };
-        let big = head.has(BIG).then(|| (word(heap, bytes), word(heap, bytes + 8) as usize));
-        // A small message is looked at before it is taken, since the look may fail for want of
-        // memory; a large one stays in its block, which is all that is taken here.
-        let (small, mut look) = match big {
-            Some(_) => (None, Some(look)),
-            None => match look(Found::Bytes(data)) {
-                None => return Ok((None, rest)),
-                value => (value, None),
-            },
-        };
-        let commit = || {
-            // Ours before they are out of the ring: see heap::collect.
-            if let Some((block, _)) = big {
-                heap.header(block).owner.store(heap.me(), Ordering::SeqCst);
-            }
-            if left != spot.with {
-                heap.header(left).owner.store(heap.me(), Ordering::SeqCst);
-            }
-            self.commit_get(claim, head.tag, Spot { at: spot.at + head.size(), with: spot.with });
-        };
-        if head.carry() == 0 {
-            commit();
-        } else {
-            let objects: Vec<u64> = (0..head.carry())
-                .map(|number| word(heap, spot.at + head.carry_at() + 8 * number as u64))
-                .collect();
-            rest.carried = Held::take_over(heap, &objects, commit)?;
-        }
-        if left != spot.with {
-            rest.chunk = left;
-        }
-        let block = big.map(|(offset, length)| Big { heap: heap.clone(), offset, length });
-        let value = small.or_else(|| look.take()?(Found::Block(block?)));
-        Ok((value, rest))
-    }
-
-    fn commit_get(&self, claim: Option<&Claim>, tag: u64, spot: Spot) {
-        let words = self.words();
-        if let Some(claim) = claim {
-            let offset = claim as *const Claim as u64 - self.heap().address(0) as u64;
-            words.taking.store(offset, Ordering::SeqCst);
-            step("get.noted");
-            claim.write(words.lane.gets.count(), tag);
-            step("get.claimed");
-        }
-        words.lane.gets.commit(spot);
-        step("get.committed");
-        if claim.is_some() {
-            words.taking.store(0, Ordering::SeqCst);
-        }
-    }
-
-    fn head(&self, at: u64) -> Head {
-        // SAFETY: a committed record or link begins here.
-        unsafe { self.heap().address(at).cast::<Head>().read() }
-    }
-
     /// Wait until the getters' lock was free for a moment, and repair what a dead getter left:
     /// after it every claim on this ring is exact.
     pub fn settle(&self, patience: &mut Patience) -> Result<(), End> {
-        let lane = self.lane();
-        self.lock(&lane.gets, patience)?;
-        lane.gets.lock.unlock();
+        self.lock(&self.lane().gets, patience)?;
+        self.lane().gets.lock.unlock();
         Ok(())
     }
 
@@ -432,23 +187,26 @@ impl Ring {
 
     fn void_claim(&self) {
         let words = self.words();
-        let offset = words.taking.load(Ordering::SeqCst);
-        // The table of claims may be gone with its pool, if nobody took after the death.
-        if offset != 0 && self.heap().is_within(offset, BlockKind::Claims) {
-            // SAFETY: inside a table of claims.
-            unsafe { self.heap().at::<Claim>(offset) }.void(words.lane.gets.count());
+        if let Some(place) = words.taking.read() {
+            // Under the heap's lock, since the table may be gone with its pool, or go just now.
+            self.heap().locked(|| {
+                if self.heap().is_same(place.table, place.serial, BlockKind::Claims) {
+                    // SAFETY: the table is there, and the claim lies in it.
+                    unsafe { self.heap().at::<Claim>(place.claim) }.settle(&words.lane.gets);
+                }
+            });
         }
-        words.taking.store(0, Ordering::SeqCst);
+        words.taking.end();
     }
 
-    // ---- waiting
-
-    /// Wait until a message is there or the lane's alarms are no longer `alarms`.
+    /// Wait until a message is there or the lane's alarms are no longer `alarms`. Who does not take
+    /// one afterwards (nor is a `watcher`) rings the bell again.
     pub fn wait_news(&self, alarms: u32, watcher: bool, patience: &mut Patience) -> Result<(), End> {
-        if patience.left().is_some_and(|left| left.is_zero()) {
+        let ready = || !self.lane().is_empty() || self.lane().alarms() != alarms;
+        if patience.is_over() {
             return if self.lane().is_empty() { Err(End::TimedOut) } else { Ok(()) };
         }
-        if self.spin(&|| !self.lane().is_empty() || self.lane().alarms() != alarms) {
+        if self.spin(&ready) {
             return Ok(());
         }
         self.lane().wait_news(alarms, watcher, patience)

@@ -1,0 +1,71 @@
+//! What the messages that a thread took last had carried.
+//!
+//! Kept for the thread, so that it goes with it; nearly always there is nothing.
+
+use crate::shared::release;
+use procession_core::heap::{Handle, Held};
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Holds of all threads: where it is zero, nobody needs to look.
+static HOLDS: AtomicUsize = AtomicUsize::new(0);
+
+/// A ring: its family and its serial number.
+pub type Key = (u64, u64);
+
+/// The key of the ring of this handle.
+pub fn key(ring: Handle) -> Key {
+    (ring.family, ring.serial)
+}
+
+#[derive(Default)]
+struct Carried(Vec<(Key, Held)>);
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        HOLDS.fetch_sub(self.0.len(), Ordering::Relaxed);
+    }
+}
+
+thread_local! {
+    static CARRIED: RefCell<Carried> = const { RefCell::new(Carried(Vec::new())) };
+}
+
+/// Keep what a message of this ring carried.
+pub fn keep(ring: Key, holds: Vec<Held>) {
+    if !holds.is_empty() {
+        HOLDS.fetch_add(holds.len(), Ordering::Relaxed);
+        CARRIED.with_borrow_mut(|carried| carried.0.extend(holds.into_iter().map(|held| (ring, held))));
+    }
+}
+
+/// Give up what this thread keeps of this ring.
+#[inline]
+pub fn forget(ring: Key) {
+    if HOLDS.load(Ordering::Relaxed) > 0 {
+        forget_some(ring);
+    }
+}
+
+#[cold]
+fn forget_some(ring: Key) {
+    // Taken out first: giving one up may let other threads run, or this one in a finalizer.
+    let going: Vec<Held> = CARRIED.with_borrow_mut(|carried| {
+        let (going, staying) = std::mem::take(&mut carried.0).into_iter().partition(|(owner, _)| *owner == ring);
+        carried.0 = staying;
+        let going: Vec<(Key, Held)> = going;
+        going.into_iter().map(|(_, held)| held).collect()
+    });
+    HOLDS.fetch_sub(going.len(), Ordering::Relaxed);
+    going.into_iter().for_each(release);
+}
+
+/// Handles of what this thread keeps of this ring.
+pub fn handles(ring: Key) -> Vec<Handle> {
+    if HOLDS.load(Ordering::Relaxed) == 0 {
+        return Vec::new();
+    }
+    CARRIED.with_borrow(|carried| {
+        carried.0.iter().filter(|(owner, _)| *owner == ring).map(|(_, held)| held.handle()).collect()
+    })
+}

@@ -1,0 +1,121 @@
+//! Does a process live?
+//!
+//! A pid may be a stranger's by now: the time at which the process began tells. Or the process runs
+//! another program since an exec, which has nothing of ours mapped: where its first stack begins
+//! tells.
+
+/// What tells one process and its program from all others; zeroes are unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// When it began, in clock ticks since boot.
+    pub start: u64,
+    /// Where its first stack begins. Others may read it only with the right to look into it.
+    pub stack: u64,
+}
+
+impl Identity {
+    /// Of process `pid`, as far as /proc tells.
+    pub fn of(pid: u32) -> Identity {
+        Stat::read(pid).map_or(Identity::default(), |stat| stat.identity)
+    }
+
+    fn fits(self, other: Identity) -> bool {
+        let same = |a: u64, b: u64| a == 0 || b == 0 || a == b;
+        same(self.start, other.start) && same(self.stack, other.stack)
+    }
+}
+
+/// Does the process `pid` of this identity live? A zombie does not.
+pub fn lives(pid: u32, known: Identity) -> bool {
+    match ended(pid) {
+        Some(true) => false,
+        Some(false) => Stat::read(pid).is_none_or(|stat| stat.identity.fits(known)),
+        // No descriptor to be had, or an old kernel.
+        None => match Stat::read(pid) {
+            Some(stat) => !stat.ended && stat.identity.fits(known),
+            None => exists(pid),
+        },
+    }
+}
+
+/// By a descriptor of the process, which alone knows about one whose first thread ended before others.
+fn ended(pid: u32) -> Option<bool> {
+    // SAFETY: plain system calls on a pid and on a descriptor that we opened.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as i32;
+    if fd < 0 {
+        let gone = std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
+        return gone.then_some(true);
+    }
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one pollfd that lives on our stack; the descriptor is ours to close.
+    unsafe {
+        let ready = libc::poll(&mut poll, 1, 0);
+        libc::close(fd);
+        Some(ready > 0)
+    }
+}
+
+fn exists(pid: u32) -> bool {
+    // SAFETY: signal 0 only asks.
+    let asked = unsafe { libc::kill(pid as libc::pid_t, 0) };
+    asked == 0 || std::io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
+/// What /proc/PID/stat says.
+struct Stat {
+    ended: bool,
+    identity: Identity,
+}
+
+impl Stat {
+    fn read(pid: u32) -> Option<Stat> {
+        let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        // The second field is the command in parentheses, which may hold anything.
+        let after = text.iter().rposition(|&byte| byte == b')')? + 2;
+        let fields: Vec<&str> = std::str::from_utf8(text.get(after..)?).ok()?.split(' ').collect();
+        // Numbers as in proc(5), which counts from 1 and has two fields before the parenthesis closes.
+        let number = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<u64>().ok());
+        let zombie = matches!(*fields.first()?, "Z" | "X" | "x");
+        Some(Stat {
+            ended: zombie && number(20).is_none_or(|threads| threads <= 1),
+            identity: Identity { start: number(22)?, stack: number(28).unwrap_or(0) },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_lives_and_no_other_is_taken_for_it() {
+        let me = std::process::id();
+        let known = Identity::of(me);
+        assert!(known.start > 0 && known.stack > 0);
+        assert!(lives(me, known) && lives(me, Identity::default()));
+        assert!(!lives(me, Identity { start: known.start - 1, ..known }), "an earlier process of this pid");
+        assert!(!lives(me, Identity { stack: known.stack + 16, ..known }), "an earlier program of this process");
+    }
+
+    #[test]
+    fn a_zombie_is_dead() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        while lives(pid, Identity::default()) {
+            std::thread::yield_now();
+        }
+        assert!(Stat::read(pid).is_some_and(|stat| stat.ended), "not reaped yet");
+        child.wait().unwrap();
+        assert!(!lives(pid, Identity::default()));
+    }
+
+    #[test]
+    fn a_process_that_runs_another_program_is_another() {
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let known = Identity { stack: Identity::of(std::process::id()).stack, ..Identity::of(child.id()) };
+        assert!(!lives(child.id(), known));
+        assert!(lives(child.id(), Identity::of(child.id())));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

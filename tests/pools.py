@@ -1,5 +1,6 @@
 """What the tests of pools run in workers, and the fixture-like makers of pools of every kind."""
 
+import faulthandler
 import os
 import signal
 import threading
@@ -84,7 +85,7 @@ def touch(path: str) -> int:
 def die(how: Any) -> None:
     """End this process: by a signal, an exit code, or by abort."""
     if how == "abort":
-        signal.signal(signal.SIGABRT, signal.SIG_DFL)
+        faulthandler.disable()
         os.abort()
     if isinstance(how, signal.Signals):
         os.kill(os.getpid(), how)

@@ -317,10 +317,10 @@ def test_ctrl_c_gives_one_traceback_and_ends_all(method: str, wait: str) -> None
     import procession
 
     if __name__ == "__main__":
-        # As a terminal does: to the whole group.
-        threading.Timer(0.7, os.killpg, (0, signal.SIGINT)).start()
         with procession.get_context({method!r}).Pool(3) as pool:
             pool.map(abs, range(10), 1)
+            # As a terminal does: to the whole group.  Some workers may be starting yet.
+            threading.Timer(0.1, os.killpg, (0, signal.SIGINT)).start()
             {wait}
     """
     result = run_script(script, env={"PYTHONPATH": PATH})

@@ -5,7 +5,7 @@ from multiprocessing.pool import MaybeEncodingError, RemoteTraceback
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from procession._flow.outcome import open_packed, pack, pack_error, unpack_error
@@ -23,6 +23,7 @@ def there_and_back(results: list[Any], errors: dict[int, BaseException]) -> Any:
     return open_packed(kind, memoryview(payload), len(results))
 
 
+@settings(deadline=None)
 @given(st.lists(values, min_size=1, max_size=10), st.sets(st.integers(0, 9)))
 def test_any_mixture_arrives(results: list[Any], failing: set[int]) -> None:
     errors: dict[int, BaseException] = {i: KeyError(i) for i in failing if i < len(results)}

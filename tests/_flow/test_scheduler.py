@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from procession._flow.channel import RESULTS, UNREAD, Claim, Failed
@@ -182,6 +182,7 @@ def test_what_cannot_be_read_is_parted() -> None:
         result.get(0)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_whatever_dies_each_item_is_answered_once(data: st.DataObject) -> None:
     """Workers take, begin blocks, answer parts and die, as hypothesis likes it."""

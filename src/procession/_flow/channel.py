@@ -194,7 +194,7 @@ class Mortal(Worker, Protocol):
 
 
 Hire = Callable[[Link], Any]
-"""Starts a worker on a link and gives it, a `Worker`."""
+"""Makes a worker on a link, a `Worker` not yet started."""
 
 Notes = Callable[[int, BaseException | None], None]
 """Called with the number of a worker that started well, or with the error that kept it from it."""

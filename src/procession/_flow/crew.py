@@ -104,10 +104,22 @@ class Crew:
     def _start(self, slot: int) -> Member:
         number = next(self._numbers)
         worker = self._hire(self._channel.link(slot, number))
-        member = Member(worker, slot)
-        self._members[number] = member
-        self.workers.append(worker)
+        try:
+            self._launch(worker)
+            member = self._members[number] = Member(worker, slot)
+            self.workers.append(worker)
+        except BaseException:
+            # Started perhaps, if this is a signal handler's.
+            self._members.pop(number, None)
+            self._call_off(worker)
+            raise
         return member
+
+    def _launch(self, worker: Any) -> None:
+        worker.start()
+
+    def _call_off(self, worker: Any) -> None:
+        """End a worker that nobody will know."""
 
     def _failed_start(self, error: BaseException | None, text: str) -> None:
         """Count who ended without having started well; too many of them break the pool."""

@@ -6,6 +6,7 @@ that nobody holds can be collected, and takes the engine with it.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -88,10 +89,10 @@ def of_processes(size: int, make: Make, begin: worker.Begin, most: int | None) -
     """
 
     def hire(link: Link) -> Any:
-        process = make(target=worker.main, args=(link, begin, most))
+        blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        process = make(target=worker.main, args=(link, begin, most, blocked))
         process.name = process.name.replace("Process", "PoolWorker")
         process.daemon = True
-        process.start()
         return process
 
     channel = RingChannel(size)
@@ -108,11 +109,14 @@ def of_threads(size: int, make: Make, begin: worker.Begin) -> Engine:
     def hire(link: Link) -> Any:
         thread = make(target=worker.work, args=(link, begin))
         thread.daemon = True
-        thread.start()
         return thread
 
     channel = ThreadChannel()
     crew = ThreadCrew(size, channel, hire)
     engine = Engine(channel, crew)
-    crew.fill()
+    try:
+        crew.fill()
+    except BaseException:
+        crew.end()
+        raise
     return engine

@@ -96,6 +96,18 @@ class ProcessCrew(Crew):
             member.worker.kill()
         return member
 
+    def _launch(self, worker: Any) -> None:
+        # The worker inherits this: half started, it would answer Ctrl-C with a traceback.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            super()._launch(worker)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    def _call_off(self, worker: Any) -> None:
+        if worker.is_alive():
+            worker.terminate()
+
     # ---- the thread
 
     def _ring(self) -> None:
@@ -104,15 +116,25 @@ class ProcessCrew(Crew):
                 os.eventfd_write(self._bell, 1)
 
     def _run(self) -> None:
-        while self._members or self._wants_more:
-            bells = [self._bell, *(member.worker.sentinel for member in tuple(self._members.values()))]
-            wait(bells, RETRY if self._wants_more else None)
-            with suppress(BlockingIOError):
-                os.eventfd_read(self._bell)
-            self._tend()
-        with self._ringing:
-            bell, self._bell = self._bell, -1
-            private.close(bell)
+        try:
+            while self._members or self._wants_more:
+                self._watch_once()
+        except BaseException as error:
+            # Without a watch the pool could hang.
+            self._halted = True
+            self._broken(error, "is not watched any more")
+            raise
+        finally:
+            with self._ringing:
+                bell, self._bell = self._bell, -1
+                private.close(bell)
+
+    def _watch_once(self) -> None:
+        bells = [self._bell, *(member.worker.sentinel for member in tuple(self._members.values()))]
+        wait(bells, RETRY if self._wants_more else None)
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        self._tend()
 
     @property
     def _wants_more(self) -> bool:

@@ -47,10 +47,15 @@ class _Guard:
             raise KeyboardInterrupt
 
 
-def main(link: Link, begin: Begin, most: int | None) -> None:
-    """In a worker process: at most `most` messages, None for as many as come."""
+def main(link: Link, begin: Begin, most: int | None, blocked: bool = False) -> None:
+    """In a worker process: at most `most` messages, None for as many as come.
+
+    `blocked`: the program blocks SIGINT.  It is blocked in any case while a worker starts.
+    """
     guard = _Guard()
     guard.install()
+    if not blocked:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     # What the program does when it is asked to end is not for its workers to do too, nor are their
     # signals for its event loop.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,5 @@
+"""``python -m procession``: see :mod:`procession.cli`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,386 @@
+"""procession in the place of multiprocessing: what a process that has called install() finds where."""
+
+import importlib
+import multiprocessing
+import pkgutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kit import run_python, run_script
+
+INSTALL = "from procession._install import install\ninstall()\n"
+
+NAMES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(multiprocessing.__path__, "multiprocessing.")
+    if not module.name.endswith("win32")
+)
+
+
+def output(text: str, *flags: str, python: str = sys.executable) -> list[str]:
+    """What a program prints, which ends well."""
+    return run_python(*flags, "-c", text, python=python).check().stdout.splitlines()
+
+
+# ---- names ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_module_is_processions_and_has_all_names(name: str) -> None:
+    """Imported alone and first, as an editor's automatic import may have it."""
+    ours = name.replace("multiprocessing", "procession", 1)
+    names = list(vars(importlib.import_module(name)))
+    text = f"""{INSTALL}
+import {name} as there, {ours} as ours, sys
+assert there is ours is sys.modules["{name}"], (there, ours)
+assert there.__spec__.name in ("{ours}", "{name.replace("multiprocessing", "procession._stdlib", 1)}")
+missing = [name for name in {names} if not hasattr(there, name)]
+print(missing)
+"""
+    assert output(text) == ["[]"]
+
+
+def test_the_package() -> None:
+    names = list(vars(multiprocessing))
+    text = f"""{INSTALL}
+import multiprocessing, procession
+assert multiprocessing is procession
+print([name for name in {names} if not hasattr(multiprocessing, name)])
+from multiprocessing import *
+print(Process.__module__, Pool.__self__.__module__, cpu_count() > 0)
+"""
+    assert output(text) == ["[]", "procession.context procession.context True"]
+
+
+def test_modules_are_found_as_attributes() -> None:
+    """Programs say multiprocessing.connection.wait having imported something else of it."""
+    names = [name.partition(".")[2] for name in NAMES if name.count(".") == 1]
+    text = f"""{INSTALL}
+import importlib, multiprocessing
+found = [getattr(multiprocessing, name) for name in {names}]
+print(found == [importlib.import_module("multiprocessing." + name) for name in {names}])
+"""
+    assert output(text) == ["True"]
+
+
+@pytest.mark.parametrize("name", ["errors", "_main", "cli", "start", "no_such", "_stdlib", "_core"])
+def test_nothing_else_is_found(name: str) -> None:
+    text = f"""{INSTALL}
+try:
+    import multiprocessing.{name}
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    (line,) = output(text)
+    assert line.startswith(f"No module named 'multiprocessing.{name}'")
+
+
+def test_what_this_system_lacks_is_told_as_ever() -> None:
+    text = (
+        "\ntry:\n    import multiprocessing.popen_spawn_win32\nexcept ImportError as error:\n    print(error)"
+    )
+    assert output(INSTALL + text) == output(text)
+
+
+def test_importing_is_lazy() -> None:
+    text = f"""{INSTALL}
+import sys, multiprocessing, threading
+print([n for n in ("queues", "pool", "managers", "util", "heap") if f"procession.{{n}}" in sys.modules])
+print([n for n in sys.modules if n.startswith("multiprocessing.") and n.endswith(("pool", "util", "heap"))])
+"""
+    assert output(text) == ["[]", "[]"]
+
+
+def test_many_threads_import_at_once() -> None:
+    text = f"""{INSTALL}
+import importlib, threading
+names = {NAMES}
+found, start = [], threading.Barrier(8)
+def work(turn):
+    start.wait()
+    for name in names[turn:] + names[:turn]:
+        ours = importlib.import_module(name.replace("multiprocessing", "procession", 1))
+        found.append((name, importlib.import_module(name) is ours))
+threads = [threading.Thread(target=work, args=(turn,)) for turn in range(8)]
+[t.start() for t in threads], [t.join() for t in threads]
+print(len(found) == 8 * len(names), {{same for _, same in found}})
+"""
+    assert output(text) == ["True {True}"]
+
+
+# ---- the stdlib's --------------------------------------------------------------------------
+
+
+def test_the_stdlibs_modules_keep_to_themselves() -> None:
+    text = f"""{INSTALL}
+import sys
+from procession import managers, pool, queues, synchronize, connection
+theirs = [m for n, m in sys.modules.items() if n.startswith("procession._stdlib.")]
+for module in theirs:
+    for name, value in vars(module).items():
+        owners = [getattr(value, "__module__", None), getattr(value, "__name__", None)]
+        ours = [o for o in map(str, owners) if o.startswith("procession") and "._stdlib" not in o]
+        if ours and name != "_default_context":
+            print(module.__name__, name, value)
+print(len(theirs) > 10, {{m.__name__.partition(".")[0] for m in theirs}})
+print({{m.__package__ for m in theirs}} | {{m.__spec__.parent for m in theirs}})
+"""
+    first, second = output(text, "-Werror")
+    assert first == "True {'multiprocessing'}"
+    assert set(eval(second)) == {"procession._stdlib"}
+
+
+def test_there_is_one_of_each() -> None:
+    """A module in memory twice would be two registries, two states, two of each class."""
+    text = f"""{INSTALL}
+import importlib, sys
+for name in {NAMES}:
+    importlib.import_module(name)
+from collections import Counter
+modules = {{id(m): m for n, m in sys.modules.items() if "procession" in n or "multiprocessing" in n}}
+files = Counter(m.__file__ for m in modules.values() if getattr(m, "__file__", None))
+print([file for file, count in files.items() if count > 1])
+"""
+    assert output(text) == ["[]"]
+
+
+def test_state_is_one() -> None:
+    text = f"""
+import multiprocessing.process as before, multiprocessing.util as util, multiprocessing.reduction as reduction
+{INSTALL}
+import multiprocessing.process, multiprocessing.util, multiprocessing.reduction
+print(before._children is multiprocessing.process._children, util is multiprocessing.util)
+print(reduction.ForkingPickler is multiprocessing.reduction.ForkingPickler)
+print(before.current_process() is multiprocessing.current_process())
+multiprocessing.process._current_process.name = "renamed"
+import logging
+print(logging.LogRecord("", 0, "", 0, "", (), None).processName)
+"""
+    assert output(text) == ["True True", "True", "True", "renamed"]
+
+
+def test_patches_reach_who_looks() -> None:
+    text = f"""{INSTALL}
+import multiprocessing.spawn, procession._stdlib
+multiprocessing.spawn.get_preparation_data = "patched"
+print(procession._stdlib.spawn.get_preparation_data)
+import unittest.mock
+with unittest.mock.patch("multiprocessing.resource_tracker.register") as register:
+    print(procession._stdlib.resource_tracker.register is register)
+"""
+    assert output(text) == ["patched", "True"]
+
+
+# ---- the start method ----------------------------------------------------------------------
+
+
+def test_the_default_is_that_of_the_interpreter() -> None:
+    default = output("import multiprocessing as m; print(m.get_start_method(), m.get_all_start_methods())")
+    text = "import multiprocessing as m; print(m.get_start_method(), m.get_all_start_methods())"
+    assert output(INSTALL + text) == default
+
+
+def test_it_is_undecided_until_somebody_asks() -> None:
+    text = (
+        "import multiprocessing as m; print(m.get_start_method(allow_none=True)); m.set_start_method('spawn')"
+    )
+    after = "\nprint(m.get_start_method(), type(m.get_context()).__name__)"
+    assert output(INSTALL + text + after) == ["None", "spawn SpawnContext"]
+
+
+def test_a_choice_made_before_stays() -> None:
+    text = f"import multiprocessing as before; before.set_start_method('spawn')\n{INSTALL}"
+    after = "import multiprocessing as m; print(m.get_start_method(), before is m)"
+    assert output(text + after) == ["spawn True"]
+    text = f"import procession; procession.set_start_method('spawn')\n{INSTALL}"
+    assert output(text + "import multiprocessing as m; print(m.get_start_method())") == ["spawn"]
+
+
+def test_a_choice_is_known_to_the_stdlibs_own_code() -> None:
+    text = f"""{INSTALL}
+import multiprocessing
+multiprocessing.set_start_method("spawn")
+from multiprocessing.managers import BaseManager
+print(BaseManager()._ctx.Process.__module__, BaseManager()._ctx.get_start_method())
+"""
+    assert output(text) == ["procession.context spawn"]
+
+
+# ---- installed late ------------------------------------------------------------------------
+
+LATE = """
+import sys
+from concurrent.futures import ProcessPoolExecutor
+import multiprocessing, multiprocessing.connection, multiprocessing.queues
+import multiprocessing as mp
+from multiprocessing import Process, Pool, Queue, get_context, current_process
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.process import active_children
+
+class Worker(Process):
+    def run(self):
+        self.queue.put((type(self).__mro__[1].__module__, current_process().name, own()))
+
+class Own(multiprocessing.queues.Queue):
+    pass
+
+class Holder:
+    Process = Process
+
+captured = get_context(METHOD)
+early = captured.Queue()
+
+def own():
+    return sys.modules["multiprocessing"].__name__
+
+def fill(queue):
+    queue.put(own())
+
+def double(x):
+    return 2 * x
+
+from procession._install import install
+install()
+from collections import Counter
+
+if __name__ == "__main__":
+    names = Process, Pool.__self__, Queue.__self__, get_context.__self__, SimpleQueue, mp, type(captured)
+    print(Counter((getattr(name, "__module__", None) or name.__name__).partition(".")[0] for name in names))
+    multiprocessing.set_start_method(METHOD)
+
+    for make in (captured.Process, Process, Holder.Process):
+        process = make(target=fill, args=(early,))
+        process.start()
+        print(early.get(), process.join(), process.exitcode)
+
+    worker = Worker(name="the worker")
+    worker.queue = Own(ctx=captured)
+    worker.start()
+    print(worker.queue.get(), worker.join(), worker.exitcode)
+    with Pool(2) as pool:
+        print(pool.map(double, range(4)))
+    with EXECUTOR as executor:
+        print(list(executor.map(double, range(4))))
+"""
+
+
+def test_a_program_that_installs_after_its_imports(tmp_path: Path, method: str) -> None:
+    """Names that it bound are procession's, what it made by then works on, its children are as it is."""
+    executor = "ProcessPoolExecutor(2)" if method == "fork" else "Pool(1)"
+    text = f"METHOD = {method!r}\n{LATE.replace('EXECUTOR', executor)}"
+    (tmp_path / "late.py").write_text(text, encoding="utf-8")
+    assert run_python("late.py", cwd=tmp_path).check().stdout.splitlines() == [
+        "Counter({'procession': 7})",
+        *["procession None 0"] * 3,
+        "('procession.context', 'the worker', 'procession') None 0",
+        *["[0, 2, 4, 6]"] * 2,
+    ]
+
+
+def test_installed_in_the_first_line(method: str) -> None:
+    text = f"""{INSTALL}
+import multiprocessing
+def work(queue):
+    import multiprocessing.queues
+    queue.put((multiprocessing.__name__, type(queue) is multiprocessing.queues.Queue))
+if __name__ == "__main__":
+    context = multiprocessing.get_context({method!r})
+    queue = context.Queue()
+    process = context.Process(target=work, args=(queue,))
+    process.start()
+    print(queue.get())
+    process.join()
+"""
+    assert run_script(text).check().stdout == "('procession', True)\n"
+
+
+def test_a_second_call_does_nothing() -> None:
+    text = f"{INSTALL}import sys; before = list(sys.meta_path); install(); print(before == sys.meta_path)"
+    assert output(text) == ["True"]
+
+
+def test_a_fork_server_that_runs_is_replaced() -> None:
+    text = f"""
+import procession
+def whose(queue):
+    import multiprocessing
+    queue.put(multiprocessing.__name__)
+def ask():
+    context = procession.get_context("forkserver")
+    queue = context.Queue()
+    process = context.Process(target=whose, args=(queue,))
+    process.start()
+    print(queue.get())
+    process.join()
+if __name__ == "__main__":
+    ask()
+    {INSTALL.replace(chr(10), "; ")}
+    ask()
+"""
+    assert run_script(text).check().stdout == "multiprocessing\nprocession\n"
+
+
+def test_other_forks_of_the_stdlibs_module_stay_other() -> None:
+    text = f"""
+import sys, types
+other = types.ModuleType("billiard")
+other.__dict__.update(Process=type("Process", (), {{}}))
+sys.modules["billiard"] = sys.modules["multiprocess"] = other
+kept = dict(vars(other))
+{INSTALL}
+import multiprocess
+print(multiprocess is other, vars(other) == kept)
+"""
+    assert output(text) == ["True True"]
+
+
+DERIVED = """
+import multiprocessing.pool, multiprocessing.queues, multiprocessing.synchronize, multiprocessing.managers
+import multiprocessing as mp, time
+
+class Queue(multiprocessing.queues.SimpleQueue):
+    pass
+
+class Pool(multiprocessing.pool.Pool):
+    def __init__(self, *args, **kwargs):
+        self.repopulated = 0
+        super().__init__(*args, **kwargs)
+    @staticmethod
+    def _wrap_exception(*_):
+        pass
+    def _repopulate_pool(self):
+        self.repopulated += 1
+        super()._repopulate_pool()
+
+class Lock(multiprocessing.synchronize.Lock):
+    pass
+
+class Manager(multiprocessing.managers.SyncManager):
+    pass
+
+def double(x):
+    return 2 * x
+
+from procession._install import install
+install()
+if __name__ == "__main__":
+    context = mp.get_context(METHOD)
+    with Pool(2, context=context) as pool:
+        print(pool.map(double, [1, 2]), pool.repopulated > 0, isinstance(pool, multiprocessing.pool.Pool))
+    queue, lock = Queue(ctx=context), Lock(ctx=context)
+    with lock:
+        queue.put(3)
+    print(queue.get(), isinstance(queue, multiprocessing.queues.SimpleQueue))
+    manager = Manager(ctx=context)
+    manager.start()
+    print(manager.list([1, 2])[1])
+    manager.shutdown()
+"""
+
+
+def test_classes_derived_before(tmp_path: Path, method: str) -> None:
+    (tmp_path / "derived.py").write_text(f"METHOD = {method!r}\n{DERIVED}", encoding="utf-8")
+    result = run_python("derived.py", cwd=tmp_path).check()
+    assert result.stdout.splitlines() == ["[2, 4] True True", "3 True", "2"]

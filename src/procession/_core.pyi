@@ -52,6 +52,13 @@ def leave() -> None:
 def adopt() -> None:
     """In a child after fork: take the seat and the handles that the parent reserved for it."""
 
+def forked(pid: int) -> None:
+    """In a parent, in the thread that forked: say that its child is `pid`.
+
+    Then a child that is killed before it ran a single instruction can be buried like any other;
+    without this, what it held is kept for a minute.
+    """
+
 def member() -> int:
     """This process's member id in its own family."""
 

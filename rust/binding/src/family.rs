@@ -37,6 +37,11 @@ fn adopt() {
 }
 
 #[pyfunction]
+fn forked(pid: u32) {
+    core::forked(pid);
+}
+
+#[pyfunction]
 fn member() -> PyResult<u32> {
     Ok(own()?.me())
 }
@@ -77,6 +82,7 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(attach, module)?)?;
     module.add_function(wrap_pyfunction!(leave, module)?)?;
     module.add_function(wrap_pyfunction!(adopt, module)?)?;
+    module.add_function(wrap_pyfunction!(forked, module)?)?;
     module.add_function(wrap_pyfunction!(member, module)?)?;
     module.add_function(wrap_pyfunction!(members, module)?)?;
     module.add_function(wrap_pyfunction!(bury, module)?)?;

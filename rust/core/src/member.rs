@@ -59,12 +59,13 @@ impl Seat {
         Some(id)
     }
 
-    /// Sit down as process `pid` on the seat that was reserved as `id`; false if it was given away.
+    /// Sit down as process `pid` on the seat that was reserved as `id`, or find that its parent did
+    /// so for it; false if the seat was given away.
     pub fn sit(&self, id: u32, pid: u32) -> bool {
         let known = Identity::of(pid);
         let sat = self.who.compare_exchange(pack(id, 0), pack(id, pid), Ordering::SeqCst, Ordering::Relaxed);
-        if sat.is_err() {
-            return false;
+        if let Err(who) = sat {
+            return who == pack(id, pid);
         }
         // Afterwards, since it may have been another's. Until then the identity is unknown, and
         // the pid alone counts.

@@ -35,6 +35,7 @@ class Popen(Watched):
                 self.pid = os.fork()
                 if self.pid == 0:
                     _live(process_obj, place)
+                _family.forked(self.pid)
                 self._watch(place.bind(self.pid))
             except BaseException:
                 self._abandon(place)

@@ -140,6 +140,7 @@ class _Server:
             pid = os.fork()
             if pid == 0:
                 wait_for_request(theirs, *self._for_children)
+            _family.forked(pid)
         except OSError:
             private.close(ours)
             raise

@@ -3,8 +3,9 @@
 //! A forked child holds what its parent held. Its seat and its list are made by the parent just
 //! before the fork, with all other threads of the parent kept off the list, so that the child owns
 //! them from its first instruction on, and nothing that it holds can be freed meanwhile. The child
-//! sits down before fork returns. One that is killed before that, or a fork that fails, leaves a
-//! reserved seat, which lapses.
+//! sits down before fork returns, and so does, in its place, a parent that says which pid it got: one
+//! of them is first. A child that is killed before both, or a fork that fails, leaves a reserved
+//! seat, which lapses.
 //!
 //! Where the system refuses memory or a seat, the child is forked all the same, since nobody can
 //! stop a fork; it then holds nothing, and its heap's epoch says so to every object.
@@ -15,11 +16,17 @@ use super::map::{Heap, HeapError};
 use crate::fault::step;
 use crate::member::{SEATS, seat_of};
 use crate::sync::Ordering;
+use std::cell::RefCell;
 use std::mem::forget;
 use std::sync::{Arc, Once};
 
 static HEAPS: Local<Vec<Arc<Heap>>> = Local::new(Vec::new());
 static HOOKS: Once = Once::new();
+
+thread_local! {
+    /// Seats reserved for the child that this thread forked last.
+    static CHILD: RefCell<Vec<(Arc<Heap>, u32)>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The process's own heap: the first that it founded or joined.
 pub fn own() -> Option<Arc<Heap>> {
@@ -65,6 +72,13 @@ pub fn adopt() {
         if heap.pid() != std::process::id() {
             heap.begin_as_child(&mut heap.table.lock(), None);
         }
+    }
+}
+
+/// In the parent, in the thread that forked: `pid` is the child that it forked last.
+pub fn forked(pid: u32) {
+    for (heap, id) in CHILD.take() {
+        heap.seat(seat_of(id)).sit(id, pid);
     }
 }
 
@@ -196,7 +210,12 @@ extern "C" fn before() {
 }
 
 extern "C" fn in_parent() {
-    after(|_, table| table.child = None);
+    CHILD.take();
+    after(|heap, table| {
+        if let Some((id, _)) = table.child.take() {
+            CHILD.with_borrow_mut(|seats| seats.push((heap.clone(), id)));
+        }
+    });
 }
 
 extern "C" fn in_child() {
@@ -206,7 +225,7 @@ extern "C" fn in_child() {
     });
 }
 
-fn after(settle: impl Fn(&Heap, &mut Table)) {
+fn after(settle: impl Fn(&Arc<Heap>, &mut Table)) {
     // SAFETY: `before` ran in this thread and forgot the guards. In the child this thread is the
     // only one.
     let heaps = unsafe { HEAPS.resume() };

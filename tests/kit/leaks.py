@@ -3,7 +3,10 @@
 import gc
 import multiprocessing
 import os
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 
 from . import proc
 from .waiting import eventually
@@ -35,12 +38,14 @@ class Holdings:
 
 def holdings() -> Holdings:
     """What is held now, by-design helpers left out."""
-    gc.collect()
     return Holdings(frozenset(_processes()), frozenset(_descriptors()))
 
 
 def leaked(before: Holdings) -> str:
     """What has been added since `before` and does not go away; empty if nothing."""
+    if not _added(before):
+        return ""
+    gc.collect()  # which takes long enough to be spared most tests
     try:
         eventually(lambda: not _added(before), GRACE)
     except AssertionError:
@@ -50,55 +55,61 @@ def leaked(before: Holdings) -> str:
 
 def end_leaked(before: Holdings) -> None:
     """Kill the processes that a test left."""
-    proc.end(_processes() - before.pids)
-    reap()
+    if left := _processes() - before.pids:
+        proc.end(left)
+        reap()
 
 
 def reap() -> None:
     """Take the exit codes of ended children, those adopted from dead descendants among them."""
     multiprocessing.active_children()
-    adopted = proc.descendants(zombies=True) - proc.descendants()
+    table = proc.everybody()
+    me = os.getpid()
+    adopted = {pid for pid, found in table.items() if found.ppid == me and found.state in "ZX"}
     mine = {p._popen.pid for p in multiprocessing.process._children if p._popen is not None}  # type: ignore[attr-defined]
     for pid in adopted - mine:
-        try:
+        with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            continue
 
 
 def _added(before: Holdings) -> str:
-    reap()
     now = holdings()
     lines = [proc.describe(pid) for pid in sorted(now.pids - before.pids)]
     lines += [f"descriptor {fd}: {target}" for fd, target in sorted(now.fds - before.fds)]
+    if lines:
+        reap()
     return "\n".join(lines)
 
 
 def _processes() -> set[int]:
     """Everybody below us but those who stay by design."""
     table = proc.everybody()
-    ours = proc.descendants()
+    ours = proc.descendants(among=table)
     staying: set[int] = set()
     for words in HELPERS:
-        found = [pid for pid in sorted(ours) if _is_helper(pid, words, table)]
+        found = [pid for pid in sorted(ours) if table[pid].ppid == os.getpid() and words in proc.command(pid)]
         staying.update(found[-1:])
-        spares = {pid for pid in ours if pid in table and table[pid].ppid in found[-1:]}
+        spares = {pid for pid in ours if table[pid].ppid in found[-1:]}
         if words.startswith("procession") and len(spares) <= SPARES:
             staying |= spares
     return ours - staying
 
 
-def _is_helper(pid: int, words: str, table: dict[int, proc.Stat]) -> bool:
-    return pid in table and table[pid].ppid == os.getpid() and words in proc.command(pid)
+def _helpers_ends() -> set[int]:
+    """Our ends of the connections with those who stay by design; they are new where a test ended one."""
+    ends = {forkserver._forkserver._forkserver_alive_fd, resource_tracker._resource_tracker._fd}  # type: ignore[attr-defined]
+    server = getattr(sys.modules.get("procession.start.serverlink"), "_server", None)
+    return ends | ({server._requests} if server else set())
 
 
 def _descriptors() -> set[tuple[int, str]]:
     found = set()
+    standing = _helpers_ends()
     for name in os.listdir("/proc/self/fd"):
         try:
             target = os.readlink(f"/proc/self/fd/{name}")
         except OSError:
             continue  # the one that listed the directory
-        if ARENA not in target:
+        if ARENA not in target and int(name) not in standing:
             found.add((int(name), target))
     return found

@@ -48,14 +48,16 @@ def everybody() -> dict[int, Stat]:
     return {pid: found for pid in pids if (found := stat(pid)) is not None}
 
 
-def descendants(pid: int | None = None, *, zombies: bool = False) -> set[int]:
+def descendants(
+    pid: int | None = None, *, zombies: bool = False, among: dict[int, Stat] | None = None
+) -> set[int]:
     """Children of `pid` (this process if None), their children and so on."""
-    table = everybody()
-    family = {os.getpid() if pid is None else pid}
+    table = everybody() if among is None else among
+    root = os.getpid() if pid is None else pid
+    family = {root}
     while grown := {p for p, s in table.items() if s.ppid in family} - family:
         family |= grown
-    family.discard(os.getpid() if pid is None else pid)
-    return {p for p in family if zombies or table[p].state not in "ZX"}
+    return {p for p in family - {root} if zombies or table[p].state not in "ZX"}
 
 
 def in_session(session: int) -> set[int]:

@@ -112,6 +112,7 @@ def _clean(child: "subprocess.Popen[bytes]", hung: bool) -> tuple[str, ...]:
         proc.abort(pid)
     proc.end(proc.in_session(child.pid))
     child.wait()
+    eventually(lambda: not proc.in_session(child.pid))
     return found
 
 

@@ -43,6 +43,7 @@ def holdings() -> Holdings:
 
 def leaked(before: Holdings) -> str:
     """What has been added since `before` and does not go away; empty if nothing."""
+    reap()  # also of a test without leaks: the next one may wait for any child
     if not _added(before):
         return ""
     gc.collect()  # which takes long enough to be spared most tests

@@ -5,6 +5,8 @@ use procession_core::ring::Stop;
 use procession_core::wait::{End, Patience};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How long Python asks to wait.
@@ -75,7 +77,9 @@ pub fn wait<T: Send, E: Into<Stop>>(
             raised = error;
             end
         };
-        wait(&mut Patience::new(limit.duration(), &mut check)).map_err(Into::into)
+        let done = wait(&mut Patience::new(limit.duration(), &mut check)).map_err(Into::into);
+        stay_out_of_the_end();
+        done
     });
     match (done, raised) {
         (Ok(value), _) => Ok(Some(value)),
@@ -83,6 +87,32 @@ pub fn wait<T: Send, E: Into<Stop>>(
         (Err(Stop::Heap(error)), None) => Err(python(error)),
         (Err(Stop::End(_)), None) => Ok(None),
     }
+}
+
+/// Never return where the interpreter is being taken down.
+///
+/// A daemon thread that then asks for the GIL is ended by the interpreter (up to Python 3.13) as by
+/// `pthread_exit`, which unwinds the stack and must not meet frames of Rust. The process's exit ends
+/// it soon; since 3.14 the interpreter lets such threads hang as well.
+fn stay_out_of_the_end() {
+    static ASK: OnceLock<Option<extern "C" fn() -> c_int>> = OnceLock::new();
+    let ask = ASK.get_or_init(|| {
+        // Public since 3.13, with an underscore before; not a part of the stable ABI that we build for.
+        [c"Py_IsFinalizing", c"_Py_IsFinalizing"].iter().find_map(|name| {
+            // SAFETY: a constant name, looked up among what the process has loaded.
+            let found = unsafe { dlsym(std::ptr::null_mut(), name.as_ptr()) };
+            // SAFETY: in all versions of Python a function without arguments that gives an int.
+            (!found.is_null())
+                .then(|| unsafe { std::mem::transmute::<*mut c_void, extern "C" fn() -> c_int>(found) })
+        })
+    });
+    while ask.is_some_and(|ending| ending() != 0) {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+unsafe extern "C" {
+    fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
 }
 
 /// Have Python's signal handlers run: what they raised, and whether that ends the wait that process

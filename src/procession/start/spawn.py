@@ -42,5 +42,5 @@ class Popen(Carried):
         }
         if place.child_end is not None:
             given["alive"] = place.child_end
-        words = command.line("spawn", **given, serial=reports.expect(self), daemon=int(daemon))
+        words = command.line("spawn", **given, serial=reports.expect(self), daemon=int(bool(daemon)))
         return command.run(words, [*given.values(), *self._fds])

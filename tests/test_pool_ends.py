@@ -1,4 +1,4 @@
-"""Pools that are terminated, interrupted, forked: at any moment, from anywhere, nothing hangs."""
+"""Pools that are terminated or interrupted: at any moment, from anywhere, nothing hangs."""
 
 import itertools
 import multiprocessing
@@ -342,90 +342,6 @@ def test_sigint_interrupts_tasks_and_idle_workers_stay(ctx: Any, tmp_path: Any) 
             result.get(LONG)
         assert set(pool.map(pid, range(20), 1)) <= workers
     pool.join()
-
-
-# ---- forks ---------------------------------------------------------------------------------
-
-
-def in_fork(work: Callable[[], Any]) -> int:
-    """Exit status of a fork that does this: 0 if it returned."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def test_a_fork_leaves_the_pool_alone(kind: str, tmp_path: Any) -> None:
-    gate = str(tmp_path / "gate")
-    pool = make_pool(kind, 2)
-    result = pool.map_async(wait_for, [gate] * 4, 1, callback=id)
-
-    def misuse() -> None:
-        with pytest.raises(ValueError, match="belongs to the process that forked"):
-            pool.apply(square, (2,))
-        with pytest.raises(ProcessError, match="only the process that made the pool"):
-            result.get()
-        assert not result.ready()
-        pool.terminate()
-        pool.join()
-
-    def leave() -> None:
-        with pytest.raises(ValueError, match="not running"), pool:
-            pass
-
-    assert in_fork(misuse) == 0
-    assert in_fork(leave) == 0
-    touch(gate)
-    assert result.get(LONG) == [gate] * 4
-    assert pool.map(square, range(10)) == [i * i for i in range(10)]
-    pool.terminate()
-    pool.join()
-
-
-def test_the_exit_of_a_fork_leaves_the_pool_alone(method: str) -> None:
-    script = f"""
-    import os, sys
-    import procession
-    from tests.pools import square
-
-    if __name__ == "__main__":
-        pool = procession.get_context({method!r}).Pool(2)
-        pool.map(square, range(10))
-        child = os.fork()
-        if child == 0:
-            sys.exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-        assert pool.map(square, range(10)) == [i * i for i in range(10)]
-        print("fine")
-    """
-    result = run_script(script, env={"PYTHONPATH": PATH}).check()
-    assert result.stdout == "fine\n"
-
-
-def test_a_pool_in_a_child_of_a_child(ctx: Any) -> None:
-    results = ctx.SimpleQueue()
-    process = ctx.Process(target=spawn_a_child, args=(ctx.get_start_method(), results))
-    process.start()
-    assert results.get() == [0, 1, 4]
-    process.join()
-    assert process.exitcode == 0
-    results.close()
-
-
-def spawn_a_child(method: str, results: Any) -> None:
-    process = procession.get_context(method).Process(target=use_a_pool, args=(method, results))
-    process.start()
-    process.join()
-
-
-def use_a_pool(method: str, results: Any) -> None:
-    with procession.get_context(method).Pool(2) as pool:
-        results.put(pool.map(square, range(3)))
 
 
 # ---- size ----------------------------------------------------------------------------------

@@ -96,6 +96,10 @@ class Channel(ABC):
         """
 
     @abstractmethod
+    def backlog(self) -> int:
+        """How many answers wait to be received."""
+
+    @abstractmethod
     def head(self, answer: Any) -> Head:
         """What the answer is about."""
 
@@ -196,7 +200,8 @@ class Mortal(Worker, Protocol):
 Hire = Callable[[Link], Any]
 """Makes a worker on a link, a `Worker` not yet started."""
 
-Notes = Callable[[int, BaseException | None], None]
-"""Called with the number of a worker that started well, or with the error that kept it from it."""
+Notes = Callable[[int, Any], None]
+"""Called, at any moment, with the number of a worker that started well, and None; or, if it did not,
+with the answer that holds the error."""
 
 Workers = Iterable[Any]

@@ -50,7 +50,7 @@ class Crew:
         self._hire = hire
         self._members: dict[int, Member] = {}
         # What workers told of their start, which may be before they are known to have been started.
-        self._told: dict[int, BaseException | None] = {}
+        self._told: dict[int, Any] = {}
         self._numbers = count(1)
         self._failures = 0.0
         self._filling = RLock()
@@ -71,11 +71,16 @@ class Crew:
                 if slot not in taken and not (self._over or self._dismissed or self._halted):
                     self._start(slot)
 
-    def heard(self, number: int, error: BaseException | None) -> None:
-        """A worker has started well, or tells the error that keeps it from it."""
-        self._told[number] = error
-        if error is None:
+    def heard(self, number: int, answer: Any) -> None:
+        """See channel.Notes."""
+        self._told[number] = answer
+        if answer is None:
             self._failures = 0
+
+    def _error_of_start(self, number: int) -> BaseException | None:
+        """What a worker told that did not start well."""
+        answer = self._told.pop(number, None)
+        return None if answer is None else self._scheduler.open(answer)[1][0]
 
     def dismiss(self) -> None:
         """Nothing will be submitted any more, and all has landed: everybody may end."""
@@ -132,11 +137,11 @@ class Crew:
 class ThreadCrew(Crew):
     """Threads.  They cannot be killed: who runs a task ends after it."""
 
-    def heard(self, number: int, error: BaseException | None) -> None:
+    def heard(self, number: int, answer: Any) -> None:
         """See Crew.  Nobody watches threads, so this is also where their failure is seen."""
-        super().heard(number, error)
-        if error is not None:
-            self._failed_start(error, f"thread number {number}, has ended")
+        super().heard(number, answer)
+        if answer is not None:
+            self._failed_start(self._error_of_start(number), f"thread number {number}, has ended")
             member = self._members.pop(number, None)
             if member is not None:
                 self.workers.remove(member.worker)

@@ -29,7 +29,7 @@ class Engine:
 
     def __init__(self, channel: Channel, crew: Crew) -> None:
         self.crew = crew
-        self.pump = Pump(crew.dismiss)
+        self.pump = Pump(self._dismiss)
         self._channel = channel
         self.scheduler = Scheduler(channel, self.pump, crew.heard)
         self.pump.attach(self.scheduler)
@@ -38,7 +38,7 @@ class Engine:
     def close(self) -> None:
         """Nothing more will be submitted: workers end when all is done."""
         if self.scheduler.is_idle:
-            self.crew.dismiss()
+            self._dismiss()
         else:
             self.pump.close()
 
@@ -53,7 +53,7 @@ class Engine:
         for feed in tuple(self.scheduler.feeds):
             feed.lift()
         self.scheduler.wait(self.scheduler.idle)
-        self.crew.dismiss()
+        self._dismiss()
         self.crew.join()
         self.pump.end()
         self.pump.join()
@@ -64,6 +64,11 @@ class Engine:
         self.scheduler.disown()
         self.crew.disown()
         self.pump.disown()
+
+    def _dismiss(self) -> None:
+        # From here on who submits, having looked before whether the pool was open, gets an error.
+        self.scheduler.end(lambda: ProcessError("the pool was closed before this task was submitted"))
+        self.crew.dismiss()
 
     def _broken(self, error: BaseException | None, text: str) -> None:
         """Nobody can start; `error` is why, if that is known, `text` what became of the last one."""

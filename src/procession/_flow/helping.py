@@ -32,6 +32,25 @@ class Waited(Protocol):
         """Is it over?  Asked often, by any thread; must be quick and run no user's code."""
 
 
+class Bell:
+    """Wakes one thread.  Made of one lock, so that even a finalizer may ring it, at any moment."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        """End the wait that is under way, or the next one."""
+        with suppress(RuntimeError):  # rung already, which is as good
+            self._lock.release()
+
+    def wait(self, timeout: float) -> None:
+        """Sleep until it rings, at most `timeout` seconds."""
+        self._lock.acquire(timeout=timeout)
+
+
 class _Turn:
     """One thread's wait."""
 
@@ -42,12 +61,7 @@ class _Turn:
         self.patient = patient
         self.thread = _thread.get_ident()
         self.beat = 0.0
-        self.bell = _thread.allocate_lock()
-        self.bell.acquire()
-
-    def ring(self) -> None:
-        with suppress(RuntimeError):  # rung already, which is as good
-            self.bell.release()
+        self.bell = Bell()
 
 
 class Helpers:
@@ -96,7 +110,7 @@ class Helpers:
             if turn.waited is waited and turn.thread != me:
                 if self._lead.get(0) is turn:
                     self._nudge()
-                turn.ring()
+                turn.bell.ring()
 
     def disown(self) -> None:
         """In a forked child, where nobody answers: `wait` raises ProcessError."""
@@ -109,7 +123,7 @@ class Helpers:
             leader = self._lead[0] = turn
         if leader is not turn:
             # A bell that was meant for an earlier moment costs one look.
-            turn.bell.acquire(timeout=left)
+            turn.bell.wait(left)
             return
         turn.beat = now
         self._receive(left)
@@ -123,7 +137,7 @@ class Helpers:
                 # Given, not left lying: we would be the first to take it up again.
                 self._lead[0] = other
                 if key in self._turns:
-                    other.ring()
+                    other.bell.ring()
                     return
                 self._lead[0] = turn
 
@@ -137,4 +151,4 @@ class Helpers:
     def _pass_on(self) -> None:
         turns = tuple(self._turns.values())
         if turns:
-            min(turns, key=lambda turn: turn.patient).ring()
+            min(turns, key=lambda turn: turn.patient).bell.ring()

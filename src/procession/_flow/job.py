@@ -7,6 +7,7 @@ for the results, in that thread.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, ClassVar
@@ -80,11 +81,11 @@ class Job:
 class Flight:
     """One message on its way: `items` of `job` from number `start` on.
 
-    `done` counts the items answered, in order.  `end` is how many are to be: fewer than were sent
-    when the rest is sent again.  `unread` counts workers that died before they began an item.
+    `done` counts the items answered, in order, `end` those that were sent.  `unread` counts workers
+    that died before they began an item.  `parts`: messages that are to be sent in its place.
     """
 
-    __slots__ = ("done", "end", "items", "job", "start", "unread")
+    __slots__ = ("done", "end", "items", "job", "parts", "start", "unread")
 
     def __init__(self, job: Job, start: int, items: Sequence[Any], unread: int = 0) -> None:
         self.job = job
@@ -93,3 +94,4 @@ class Flight:
         self.done = 0
         self.end = len(items)
         self.unread = unread
+        self.parts: deque[Flight] | None = None

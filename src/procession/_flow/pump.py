@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .helping import Bell
 from .job import Job
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Pump:
         self._due: deque[Job] = deque()
         self._closing = False
         self._over = False
-        self._bell = threading.Event()
+        self._bell = Bell()
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
 
@@ -51,7 +52,7 @@ class Pump:
     def owe(self, job: Job) -> None:
         """See Callbacks."""
         self._owed[job._job] = job
-        self._bell.set()
+        self._bell.ring()
         self._start()
 
     def due(self, job: Job) -> None:
@@ -65,14 +66,14 @@ class Pump:
     def close(self) -> None:
         """Nothing new will be submitted: see to the end of what is there."""
         self._closing = True
-        self._bell.set()
+        self._bell.ring()
         self._start()
 
     def end(self) -> None:
         """Stop, leaving what is owed."""
         self._over = True
         self._owed.clear()
-        self._bell.set()
+        self._bell.ring()
         self._scheduler.helpers.wake(self)
 
     def join(self) -> None:
@@ -85,7 +86,7 @@ class Pump:
         """In a forked child: the thread is not here, and what it owes is owed there."""
         self._over, self._thread = True, None
         self._owed.clear()
-        self._bell, self._lock = threading.Event(), threading.RLock()
+        self._bell, self._lock = Bell(), threading.RLock()
 
     def _start(self) -> None:
         with self._lock:
@@ -95,15 +96,21 @@ class Pump:
                 self._thread = thread
 
     def _run(self) -> None:
-        while self._goes_on():
-            self._scheduler.helpers.wait(self, patient=True)
-            while self._due and not self._over:
-                self._call_back(self._due.popleft())
-            self._bell.clear()
-            if not self._owed and not self._closing and not self._over:
-                self._bell.wait(LINGER)
+        try:
+            while self._goes_on():
+                self._go_on()
+        except BaseException:
+            self._thread = None
+            raise
         if self._closing and not self._over:
             self._closed()
+
+    def _go_on(self) -> None:
+        self._scheduler.helpers.wait(self, patient=True)
+        while self._due and not self._over:
+            self._call_back(self._due.popleft())
+        if not self._owed and not self._closing and not self._over:
+            self._bell.wait(LINGER)
 
     def _goes_on(self) -> bool:
         with self._lock:

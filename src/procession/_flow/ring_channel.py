@@ -68,6 +68,10 @@ class RingChannel(Channel):
         # no moment in which a signal handler could run, raise, and lose it.
         return bool(countOf(islice(map(inbox.append, iter(poll, None)), 1), None))
 
+    def backlog(self) -> int:
+        """See Channel."""
+        return self._answers.qsize()  # type: ignore[no-any-return]
+
     def head(self, answer: Any) -> Head:
         """See Channel."""
         if not answer:
@@ -131,6 +135,9 @@ class _Gone:
         pass
 
     put = interrupt = settle = read = get
+
+    def qsize(self) -> int:
+        return 0
 
 
 def _plain(mode: int, items: Sequence[Any]) -> bool:

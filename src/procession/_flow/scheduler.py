@@ -7,20 +7,22 @@ begins with that answer again.  Hence also the rule for those who take results a
 still gets more (imap): with the lock held, and the inbox worked off first.
 
 No user's code runs under the lock, with one exception: an answer that carries shared objects must
-be opened while they are held, which is before its receiver receives again.
+be opened while they are held, which is before its receiver receives again.  (What objects do when
+they are let go, they do anywhere; hence the lock is one that its holder can take again.)
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from threading import RLock
 from typing import Any, Protocol
 
-from .channel import FAILED, NUDGE, READY, UNREAD, Channel, Claim, Failed, Notes, Opened, Whole
+from .channel import FAILED, READY, UNREAD, Channel, Claim, Failed, Notes, Opened, Whole
 from .helping import Helpers, Waited
 from .job import Flight, Job
+from .loss import doomed, remains, singly
 
 GLANCE = 64
 """Messages after which who submits looks for answers: or a program that never asks would pile them up."""
@@ -59,7 +61,7 @@ class Scheduler:
 
     `jobs`: those not done, by number.  `flying`: messages not answered in full, by number.  `feeds`:
     whoever will submit more by itself.  `callbacks` is told of jobs that have some; `notes(number,
-    error)` is called with what workers tell about their start.
+    answer)` is called with what workers tell about their start.
     """
 
     def __init__(self, channel: Channel, callbacks: Callbacks, notes: Notes) -> None:
@@ -74,6 +76,8 @@ class Scheduler:
         self._callbacks = callbacks
         self._notes = notes
         self._inbox: deque[Any] = deque()
+        self._unsent: deque[int] = deque()
+        self._sending = RLock()
         self._mids = count(1)
         self._why_over: Callable[[], BaseException] | None = None
 
@@ -113,52 +117,76 @@ class Scheduler:
     def submit(self, job: Job, start: int, items: Sequence[Any]) -> None:
         """Send `items` of `job`, the first of which is number `start`.
 
-        What cannot be sent is failed, item by item; this raises only what signal handlers raise.
+        What cannot be sent is failed; this raises only what signal handlers raise.
         """
         if self._why_over is None:
             mid = self._launch(Flight(job, start, items))
+            if self._unsent:
+                self._send_parts()
             if not mid % GLANCE:
                 self.drain()
 
     def _launch(self, flight: Flight) -> int:
-        mid = next(self._mids)
-        job = flight.job
+        mid, job = next(self._mids), flight.job
         try:
             job.expect(mid)
             self.flying[mid] = flight
-            self._channel.send(mid, job.call, flight.items, flight.start)
-        except BaseException as error:
-            # First, for nothing may fly that will never land.
+            self._send(mid, flight)
+        except BaseException:
+            # Nothing may fly that will never land.
             self.flying.pop(mid, None)
-            if not isinstance(error, Exception):
-                job.landed(mid)
-                raise
-            self._refuse(mid, flight, error)
+            job.landed(mid)
+            raise
         return mid
 
-    def _refuse(self, mid: int, flight: Flight, error: Exception) -> None:
-        with self.lock:
-            self._fail_or_part(flight, Failed(error))
-            self.landed(flight.job, mid)
+    def _send(self, mid: int, flight: Flight) -> None:
+        try:
+            self._channel.send(mid, flight.job.call, flight.items, flight.start)
+        except Exception as error:  # noqa: BLE001 - somebody else's code, or no memory: get() raises it
+            with self.lock:
+                self._fail_or_part(mid, flight, Failed(error))
 
-    def _fail_or_part(self, flight: Flight, answer: Any) -> None:
-        """A message did not come across, and `answer` says why."""
+    def _fail_or_part(self, mid: int, flight: Flight, answer: Any) -> None:
+        """A message did not come across, and `answer` says why.  With the lock held."""
         if flight.end == 1 or flight.job.one_fails_all:
             flight.job.take(flight.start, answer)
+            self._land(mid, flight)
         else:
             # One of the items is to blame; the others shall not suffer for it.
-            self._relaunch_singly(flight, 0, flight.end)
+            self._part(mid, flight, singly(flight, 0, flight.end))
 
-    def _relaunch_singly(self, flight: Flight, first: int, end: int) -> None:
-        for number in range(first, end):
-            self._launch(Flight(flight.job, flight.start + number, [flight.items[number]], flight.unread))
+    def _part(self, mid: int, flight: Flight, parts: Iterable[Flight]) -> None:
+        """Have `parts` sent in the place of a message, which lands when they have been.
+
+        With the lock held; they are sent without it, since pickling is somebody else's code.
+        """
+        if flight.parts is None:
+            flight.parts = deque(parts)
+        self._unsent.append(mid)
+
+    def _send_parts(self) -> None:
+        while self._unsent:
+            with self._sending:
+                if self._unsent:
+                    self._replace(self._unsent[0])
+                    self._unsent.popleft()
+
+    def _replace(self, mid: int) -> None:
+        flight = self.flying.get(mid)
+        if flight is None or flight.parts is None:
+            return
+        while flight.parts:
+            self._launch(flight.parts[0])
+            flight.parts.popleft()
+        with self.lock:
+            self._land(mid, flight)
 
     # ---- on the way back
 
-    def drain(self) -> None:
-        """Work off what has come; waits for nothing."""
+    def drain(self, most: int = MANY) -> None:
+        """Work off what has come, at most so many answers; waits for nothing."""
         self._work_off()
-        for _ in range(MANY):
+        for _ in range(most):
             if not self._channel.receive(self._inbox, 0):
                 break
             self._work_off()
@@ -183,19 +211,18 @@ class Scheduler:
         if self._inbox:
             with self.lock:
                 self.settle()
+        if self._unsent:
+            self._send_parts()
 
     def _note(self, answer: Any) -> None:
         mid, first, number, kind = self._channel.head(answer)
-        if kind in (READY, FAILED, NUDGE):
-            if kind != NUDGE:
-                self._notes(first, self.open(answer)[1][0] if kind == FAILED else None)
-            return
+        if kind in (READY, FAILED):
+            self._notes(first, answer if kind == FAILED else None)
         flight = self.flying.get(mid)
-        if flight is None:
+        if flight is None or flight.parts is not None:
             return  # answered before, by another worker or with an error
         if kind == UNREAD:
-            self._fail_or_part(flight, answer)
-            self._land(mid, flight)
+            self._fail_or_part(mid, flight, answer)
             return
         if first == flight.done and first + number <= flight.end:
             kept = Whole(self.open(answer)) if self._channel.carries(answer) else answer
@@ -245,41 +272,21 @@ class Scheduler:
     def lose(self, claim: Claim, error: Callable[[str], BaseException]) -> None:
         """A worker died with a message in hand; `error(task)` says so of the task that it ran.
 
-        Everything that was answered must have been received.  The task that it ran fails, and the
-        rest of the message is sent again.  Where it ran a block of quick tasks, nobody knows which
-        one it was: each of them is sent alone.  Where it had not begun, the message is sent again
-        once.
+        Everything that it answered must have been received.
         """
-        with self.lock:
-            self.settle()
-            flight = self.flying.get(claim.mid)
-            if flight is None:
-                return
-            self._split(flight, claim, error)
-            flight.end = flight.done
-            self._land(claim.mid, flight)
-
-    def _split(self, flight: Flight, claim: Claim, error: Callable[[str], BaseException]) -> None:
-        job, items, end = flight.job, flight.items, flight.end
-        begun = max(claim.begun, flight.done)
-        block = min(claim.begun + claim.span, end)
-        if claim.span == 0 and flight.unread == 0:
-            self._relaunch(flight, flight.done, end, unread=1)
+        flight = self.flying.get(claim.mid)
+        if flight is None or flight.parts is not None:
             return
-        if claim.span == 0:
-            begun, block = flight.done, end
-        self._relaunch(flight, flight.done, begun)
-        if block - begun == 1 or claim.span == 0:
-            for number in range(begun, block):
-                task = job.call.describe(flight.start + number, items[number])
-                job.take(flight.start + number, Failed(error(task)))
-        else:
-            self._relaunch_singly(flight, begun, block)
-        self._relaunch(flight, block, end)
-
-    def _relaunch(self, flight: Flight, first: int, end: int, unread: int = 0) -> None:
-        if first < end:
-            self._launch(Flight(flight.job, flight.start + first, flight.items[first:end], unread))
+        # Before the lock is taken: what describes a task is the arguments' own __repr__.
+        call, start, items = flight.job.call, flight.start, flight.items
+        errors = {
+            number: error(call.describe(start + number, items[number])) for number in doomed(flight, claim)
+        }
+        with self.lock:
+            for number, failure in errors.items():
+                flight.job.take(start + number, Failed(failure))
+            self._part(claim.mid, flight, remains(flight, claim))
+        self._send_parts()
 
     def end(self, why: Callable[[], BaseException]) -> None:
         """Nothing more is run: fail what is pending, and what will come, with what `why` makes."""
@@ -302,8 +309,8 @@ class Scheduler:
 
     def disown(self) -> None:
         """In a forked child: what flies is the parent's, and so are the answers."""
-        self.lock = RLock()
-        self._inbox = deque()
+        self.lock, self._sending = RLock(), RLock()
+        self._inbox, self._unsent = deque(), deque()
         self._channel.close()
         self.helpers.disown()
 

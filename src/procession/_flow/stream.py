@@ -36,10 +36,11 @@ class _News:
 
 
 class Stream(Job):
-    """The job of one imap.  `taken` counts the results that the consumer has got.
+    """The job of one imap.
 
     Nothing is lost or given twice if a signal handler raises in a consumer: what it takes from is one
-    tuple, `_current`: numbers of its first result and of the first one after it, and what is left.
+    tuple, `_current`: numbers of its first result and of the first one after it, how many there have
+    been with these, and what is left of them.
     """
 
     def __init__(self, pool: Any, call: Call, *, ordered: bool) -> None:
@@ -47,12 +48,11 @@ class Stream(Job):
         self._answers: dict[int, Any] = {}
         self._arrived: deque[int] = deque()
         self._flying: set[int] = set()
-        self._current: tuple[int, int, deque[Outcome]] = (-1, 0, deque())
+        self._current: tuple[int, int, int, deque[Outcome]] = (-1, 0, 0, deque())
         self._end: tuple[int, BaseException | None] | None = None
         self._fatal: BaseException | None = None
         self._taking = RLock()
         self._abandoned = False
-        self.taken = 0
         self.news = _News(self._has_news)
         super().__init__(pool, call, None, None)
 
@@ -101,6 +101,12 @@ class Stream(Job):
         """Messages that are not answered in full."""
         return len(self._flying)
 
+    @property
+    def taken(self) -> int:
+        """Results that the consumer has got."""
+        _, _, total, left = self._current
+        return total - len(left)
+
     # ---- asked by the consumer
 
     def next(self, timeout: float | None) -> Any:
@@ -109,27 +115,27 @@ class Stream(Job):
         StopIteration at the end; TimeoutError if nothing comes within `timeout` seconds.
         """
         deadline = None if timeout is None else monotonic() + timeout
-        while True:
-            outcome = self._pop()
-            if outcome is not None:
-                break
+        while (outcome := self._pop()) is None:
             left = None if deadline is None else deadline - monotonic()
             if not self._scheduler.wait(self.news, left):
                 raise _TimeoutError(f"no result within {timeout} seconds")
         value, error = outcome
         if error is None:
             return value
-        if isinstance(error, StopIteration):
-            # It would end the caller's loop as if there were no more results.
-            raise RuntimeError("a task raised StopIteration") from error  # noqa: TRY004
-        raise error
+        try:
+            if isinstance(error, StopIteration):
+                # It would end the caller's loop as if there were no more results.
+                raise RuntimeError("a task raised StopIteration") from error  # noqa: TRY004
+            raise error
+        finally:
+            # Or the error's traceback would hold this frame, which holds the error.
+            del error, outcome, self
 
     def _pop(self) -> Outcome | None:
         with self._taking:
-            if not self._current[2] and not self._advance():
-                return self._ending()
-            self.taken += 1
-            return self._current[2].popleft()
+            if self._current[3] or self._advance():
+                return self._current[3].popleft()
+            return self._ending()
 
     def _advance(self) -> bool:
         """Go on to the next answer, if it is there."""
@@ -138,14 +144,15 @@ class Stream(Job):
             return False
         values, errors = self._scheduler.open(self._answers[key])
         outcomes = deque((value, errors.get(number)) for number, value in enumerate(values))
-        self._current = key, key + len(values), outcomes
+        total = self._current[2] + len(outcomes)
+        self._current = key, key + len(outcomes), total, outcomes
         return True
 
     def _next_key(self) -> int | None:
         with self._scheduler.lock:
             # By the scheduler's rule for takers.
             self._scheduler.settle()
-            before, end, _ = self._current
+            before, end, _, _ = self._current
             self._answers.pop(before, None)
             if self._ordered:
                 return end if end in self._answers else None
@@ -166,7 +173,7 @@ class Stream(Job):
         return None, error
 
     def _has_news(self) -> bool:
-        start, end, left = self._current
+        start, end, _, left = self._current
         if left or self._fatal is not None:
             return True
         if self._end is not None and self.taken >= self._end[0]:

@@ -155,17 +155,17 @@ class ProcessCrew(Crew):
         worker = member.worker
         worker.join()
         # All that it answered, and how it had started, before what it had in hand.
-        self._scheduler.drain()
+        self._scheduler.drain(self._channel.backlog())
         del self._members[number]
         if self._over:
             return
         claim = self._channel.claim(member.slot)
         if claim is not None:
             self._scheduler.lose(claim, _obituary(worker))
-        if number not in self._told or self._told[number] is not None:
-            error = self._told.get(number) or getattr(worker, "start_error", None)
-            self._failed_start(error, _ending(worker))
-        self._told.pop(number, None)
+        started = number in self._told and self._told[number] is None
+        error = self._error_of_start(number)
+        if not started:
+            self._failed_start(error or getattr(worker, "start_error", None), _ending(worker))
         self.workers.remove(worker)
 
 

@@ -39,6 +39,10 @@ class ThreadChannel(Channel):
         except Empty:
             return False
 
+    def backlog(self) -> int:
+        """See Channel."""
+        return self._answers.qsize()
+
     def head(self, answer: Any) -> Head:
         """See Channel."""
         return answer[:4]  # type: ignore[no-any-return]

@@ -1,5 +1,6 @@
 """procession in the place of multiprocessing: what a process that has called install() finds where."""
 
+import ast
 import importlib
 import multiprocessing
 import pkgutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import procession
 from tests.kit import run_python, run_script
 
 INSTALL = "from procession._install import install\ninstall()\n"
@@ -114,6 +116,7 @@ print(len(found) == 8 * len(names), {{same for _, same in found}})
 
 
 def test_the_stdlibs_modules_keep_to_themselves() -> None:
+    """But for two things that `_install` has them share."""
     text = f"""{INSTALL}
 import sys
 from procession import managers, pool, queues, synchronize, connection
@@ -122,7 +125,7 @@ for module in theirs:
     for name, value in vars(module).items():
         owners = [getattr(value, "__module__", None), getattr(value, "__name__", None)]
         ours = [o for o in map(str, owners) if o.startswith("procession") and "._stdlib" not in o]
-        if ours and name != "_default_context":
+        if ours and name not in ("_default_context", "Connection"):
             print(module.__name__, name, value)
 print(len(theirs) > 10, {{m.__name__.partition(".")[0] for m in theirs}})
 print({{m.__package__ for m in theirs}} | {{m.__spec__.parent for m in theirs}})
@@ -171,6 +174,27 @@ with unittest.mock.patch("multiprocessing.resource_tracker.register") as registe
     print(procession._stdlib.resource_tracker.register is register)
 """
     assert output(text) == ["patched", "True"]
+
+
+def test_by_its_other_name_it_is_the_same_in_programs_that_are_no_children() -> None:
+    """As loky's workers are, which unpickle what the stdlib's classes in a program of ours are called."""
+    text = """
+import procession._stdlib.queues as queues, procession._stdlib.dummy.connection as connection
+import multiprocessing.queues, multiprocessing.dummy.connection
+print(queues is multiprocessing.queues, connection is multiprocessing.dummy.connection)
+print(queues.__spec__.name, multiprocessing.Process.__module__)
+"""
+    assert output(text) == ["True True", "multiprocessing.queues multiprocessing.context"]
+
+
+def test_rooms_import_names_from_the_stdlibs_module() -> None:
+    """In a room of procession ``from multiprocessing import x`` means the stdlib's; nothing else does."""
+    rooms = Path(procession.__file__).parent
+    for path in sorted(rooms.rglob("*.py")):
+        if path.name != "_stdlib.py" and "follow" not in path.parts:
+            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+            assert not [name for name in names if name.partition(".")[0] == "multiprocessing"], path
 
 
 # ---- the start method ----------------------------------------------------------------------
@@ -384,3 +408,30 @@ def test_classes_derived_before(tmp_path: Path, method: str) -> None:
     (tmp_path / "derived.py").write_text(f"METHOD = {method!r}\n{DERIVED}", encoding="utf-8")
     result = run_python("derived.py", cwd=tmp_path).check()
     assert result.stdout.splitlines() == ["[2, 4] True True", "3 True", "2"]
+
+
+def test_what_the_interpreter_imported_before_the_launcher(tmp_path: Path, method: str) -> None:
+    """Coverage tools have themselves imported at the start of every interpreter."""
+    early = "import concurrent.futures.process, multiprocessing.pool, multiprocessing.managers"
+    (tmp_path / "sitecustomize.py").write_text(early, encoding="utf-8")
+    (tmp_path / "program.py").write_text(
+        f"""
+import multiprocessing.pool, multiprocessing.queues
+from concurrent.futures import ProcessPoolExecutor, process as futures
+def whose(_):
+    kinds = futures.mp.Process, futures.Queue, futures._SafeQueue.__mro__[1], multiprocessing.pool.Pool
+    return {{kind.__module__.partition(".")[0] for kind in kinds}}
+if __name__ == "__main__":
+    context = multiprocessing.get_context({method!r})
+    with context.Pool(1) as pool:
+        print(whose(0), pool.map(whose, [1]))
+    if {method == "fork"}:
+        with ProcessPoolExecutor(1, mp_context=context) as executor:
+            print(list(executor.map(whose, [1])))
+""",
+        encoding="utf-8",
+    )
+    path = {"PYTHONPATH": str(tmp_path)}
+    result = run_python("-m", "procession", "program.py", cwd=tmp_path, env=path).check()
+    lines = ["{'procession'} [{'procession'}]", "[{'procession'}]"]
+    assert result.stdout.splitlines() == lines[: 2 if method == "fork" else 1]

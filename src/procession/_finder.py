@@ -24,7 +24,6 @@ else:
     Loader = object
 
 _OURS = __name__.partition(".")[0]
-_Spec = type(sys.__spec__)  # not worth an import of importlib.machinery
 
 
 class Finder:
@@ -42,7 +41,7 @@ class Finder:
         """ModuleNotFoundError for a part of the public package that the stdlib does not have."""
         name = _within(_stdlib.PUBLIC, fullname)
         if name is not None:
-            return _Spec(fullname, _Alias(_counterpart(name)))
+            return _stdlib.Spec(fullname, _stdlib.Alias(_counterpart(name)))
         name = _within(_stdlib.__name__, fullname)
         if name is not None:
             original = _find(_stdlib.PUBLIC, name)
@@ -100,22 +99,6 @@ def _find(package: str, name: str) -> ModuleSpec | None:
             if spec is not None:
                 return spec
     return None
-
-
-class _Alias(Loader):
-    """Gives a module that has a name of its own."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = import_module(self._name)
-        self._spec = module.__spec__
-        return module
-
-    def exec_module(self, module: ModuleType) -> None:
-        # The import system has just given it ours.
-        module.__spec__ = self._spec
 
 
 def _under(fullname: str, original: ModuleSpec) -> ModuleSpec:

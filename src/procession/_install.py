@@ -18,7 +18,6 @@ from typing import Any
 from . import _finder, _rebind, _stdlib, context
 
 _OURS = __name__.partition(".")[0]
-_COMMAND = f"{_OURS}.start.command"
 _lock = threading.Lock()
 
 
@@ -40,7 +39,7 @@ def _install() -> None:
     found = {original: _counterpart(name, original) for name, original in _stdlib.loaded().items()}
     pairs = {old: new for old, new in found.items() if old is not new}
     _stdlib.move()
-    sys.meta_path.insert(0, _finder.Finder({_COMMAND: _begin_by_installing}))
+    sys.meta_path.insert(0, _finder.Finder(_AFTERWARDS))
     for original, ours in pairs.items():
         sys.modules[original.__name__] = ours
     _rebind.rebind(pairs)
@@ -49,8 +48,9 @@ def _install() -> None:
         _stdlib.hide(original, ours)
     _find_as_attributes()
     _unite_contexts()
-    if _COMMAND in sys.modules:
-        _begin_by_installing(sys.modules[_COMMAND])
+    for name, do in _AFTERWARDS.items():
+        if name in sys.modules:
+            do(sys.modules[name])
     _restart_fork_server()
 
 
@@ -72,13 +72,25 @@ def _find_as_attributes() -> None:
     package.__getattr__ = find
 
 
-# ---- children ------------------------------------------------------------------------------
+# ---- what else changes, once a module is there ----------------------------------------------
+
+
+def _make_connections_ours(module: Any) -> None:
+    """Let the stdlib's machinery make the connections that libraries know, and have reducers for."""
+    theirs: Any = sys.modules[f"{_stdlib.__name__}.connection"]
+    theirs.Connection = module.Connection
 
 
 def _begin_by_installing(command: Any) -> None:
     """Let new interpreters do as this one did, before they import or unpickle anything."""
     path = command._path
     command._path = lambda: f'{path()}__import__("{__name__}", fromlist=["install"]).install(); '
+
+
+_AFTERWARDS = {
+    f"{_OURS}.connection": _make_connections_ours,
+    f"{_OURS}.start.command": _begin_by_installing,
+}
 
 
 # ---- one way to start processes ------------------------------------------------------------

@@ -8,6 +8,9 @@ its own of.
 
 Rooms of procession go on to say ``from multiprocessing import queues as _std`` when they mean the
 stdlib's: :mod:`procession._finder` leads them here.
+
+Where the public name is the stdlib's, this package is another way to it: programs that others start
+by means of their own (loky its workers) are no children of ours, and get what was hidden.
 """
 
 from __future__ import annotations
@@ -20,12 +23,15 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
+else:
+    Loader = object
 
 PUBLIC = "multiprocessing"
 """The name by which programs know the package."""
 
-# A package, for the import system; where its modules are, the finder alone knows.
+# A package, for the import system; where its modules are, finders of ours alone know.
 __path__: list[str] = []
 
 _home = PUBLIC
@@ -104,3 +110,35 @@ def _definitions(module: ModuleType) -> Iterator[tuple[str, Any]]:
     for name, thing in list(vars(module).items()):
         if isinstance(thing, type | FunctionType) and thing.__module__ == module.__name__:
             yield name, thing
+
+
+# ---- the import system ---------------------------------------------------------------------
+
+
+class Alias(Loader):
+    """Gives a module that has a name of its own."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = import_module(self._name)
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        # The import system has just given it ours.
+        module.__spec__ = self._spec
+
+
+class _Unmoved:
+    """Finds the stdlib's modules under this package's name as long as they have the public one."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if moved() or not fullname.startswith(f"{__name__}."):
+            return None
+        return Spec(fullname, Alias(fullname.replace(__name__, PUBLIC, 1)))
+
+
+Spec = type(sys.__spec__)  # not worth an import of importlib.machinery
+sys.meta_path.append(_Unmoved())

@@ -9,7 +9,6 @@ out of what is shown.  (They are there for who looks for them: in the depth of t
 import io
 import os
 import sys
-import textwrap
 from collections.abc import Callable
 from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
 from types import CodeType, ModuleType, TracebackType
@@ -45,6 +44,8 @@ def run_code(text: str, arguments: list[str]) -> None:
     sys.argv[:] = ["-c", *arguments]
     _set_first_path("")
     if sys.version_info >= (3, 14):
+        import textwrap
+
         text = textwrap.dedent(text)
     _run(lambda: _remembered(f"{text}\n"))
 

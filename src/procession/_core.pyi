@@ -103,7 +103,13 @@ class SemLock(Shared):
     """
 
     def __new__(
-        cls, kind: int = 1, value: int = 1, maxvalue: int = 1, owned: bool = False, *, _handle: Handle | None = None
+        cls,
+        kind: int = 1,
+        value: int = 1,
+        maxvalue: int = 1,
+        owned: bool = False,
+        *,
+        _handle: Handle | None = None,
     ) -> Self: ...
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """True when taken.  Raises ``procession.errors.OwnerDiedError``, the lock being free, in
@@ -186,7 +192,9 @@ class Ring(Shared):
         """Take the oldest message; None if there was none all the time."""
     def get_many(self, limit: int, block: bool = True, timeout: float | None = None) -> list[bytes]:
         """Take what is there, at most `limit` messages, waiting only for the first."""
-    def get_claimed(self, claims: Claims, slot: int, block: bool = True, timeout: float | None = None) -> bytes | None:
+    def get_claimed(
+        self, claims: Claims, slot: int, block: bool = True, timeout: float | None = None
+    ) -> bytes | None:
         """As get, and the tag is written into the claim slot as part of the taking."""
     def settle(self) -> None:
         """Repair what a dead taker left, so that every claim on this ring is exact."""
@@ -219,4 +227,3 @@ class Claims(Shared):
     def advance(self, slot: int, progress: int) -> None:
         """The worker begins item number `progress` of its message."""
     def clear(self, slot: int) -> None: ...
-

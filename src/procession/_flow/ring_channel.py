@@ -15,6 +15,7 @@ from functools import partial
 from itertools import islice
 from multiprocessing import util as _util
 from operator import countOf
+from threading import RLock
 from typing import Any
 
 from .. import _family
@@ -43,6 +44,7 @@ class RingChannel(Channel):
         self._answers: Any = _family.Ring()
         self._claims: Any = _family.Claims(size)
         self._poll: Callable[[], Any] = partial(self._answers.get, False)
+        self._receiving = RLock()
         self._shelf = Shelf()
 
     def prepare(self, call: Call, *, once: bool) -> None:
@@ -63,10 +65,14 @@ class RingChannel(Channel):
 
     def receive(self, inbox: deque[Any], timeout: float) -> bool:
         """See Channel."""
-        poll = self._poll if timeout <= 0 else partial(self._answers.get, True, timeout)
-        # One step for the interpreter: between taking an answer and having it in the inbox there is
-        # no moment in which a signal handler could run, raise, and lose it.
-        return bool(countOf(islice(map(inbox.append, iter(poll, None)), 1), None))
+        if timeout > 0 and not self._answers.qsize():
+            self._answers.wait_readable(timeout)
+        # One thread at a time: answers must reach the inbox in the order in which they were given,
+        # and whoever asks what a dead worker had answered must not miss one that is on its way there.
+        with self._receiving:
+            # One step for the interpreter: between taking an answer and having it in the inbox there
+            # is no moment in which a signal handler could run, raise, and lose it.
+            return bool(countOf(islice(map(inbox.append, iter(self._poll, None)), 1), None))
 
     def backlog(self) -> int:
         """See Channel."""
@@ -110,6 +116,8 @@ class RingChannel(Channel):
     def close(self) -> None:
         """See Channel."""
         self._tasks = self._answers = self._claims = _Gone()
+        # In a forked child another thread may have had it.
+        self._receiving = RLock()
         self._poll = self._answers.get
 
     def link(self, slot: int, number: int) -> Link:
@@ -134,7 +142,7 @@ class _Gone:
     def get(self, *_: Any) -> None:
         pass
 
-    put = interrupt = settle = read = get
+    put = interrupt = settle = read = wait_readable = get
 
     def qsize(self) -> int:
         return 0

@@ -165,7 +165,9 @@ class ProcessCrew(Crew):
         started = number in self._told and self._told[number] is None
         error = self._error_of_start(number)
         if not started:
-            self._failed_start(error or getattr(worker, "start_error", None), _ending(worker))
+            # Who was killed says nothing of how workers start, whatever it left undone.
+            reason = getattr(worker, "start_error", None) if worker.exitcode >= 0 else None
+            self._failed_start(error or reason, _ending(worker))
         self.workers.remove(worker)
 
 

@@ -22,6 +22,8 @@ use std::sync::{Arc, Once};
 
 static HEAPS: Local<Vec<Arc<Heap>>> = Local::new(Vec::new());
 static HOOKS: Once = Once::new();
+/// The pid of no process.
+const NOBODY: u32 = u32::MAX;
 
 thread_local! {
     /// Seats reserved for the child that this thread forked last.
@@ -199,6 +201,7 @@ impl Heap {
 }
 
 extern "C" fn before() {
+    stroll();
     let heaps = HEAPS.lock();
     for heap in heaps.iter() {
         let mut table = heap.table.lock();
@@ -207,6 +210,15 @@ extern "C" fn before() {
         forget(table);
     }
     forget(heaps);
+}
+
+/// Bury a few of those whom nobody buries by name: children that a program forked and reaped itself.
+/// Here, since whoever makes many of them forks often.
+fn stroll() {
+    let heaps = HEAPS.lock().clone();
+    heaps.iter().filter(|heap| heap.me() != 0).for_each(|heap| {
+        heap.bury(NOBODY);
+    });
 }
 
 extern "C" fn in_parent() {

@@ -122,7 +122,9 @@ class Alias(Loader):
         self._name = name
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = import_module(self._name)
+        import_module(self._name)
+        # Not what that gave: a module that puts another in its place may still be given to other threads.
+        module = sys.modules[self._name]
         self._spec = module.__spec__
         return module
 

@@ -4,6 +4,7 @@
 //! (set, then clear) releases all who waited, though it was over before they looked. Setting is one
 //! compare-exchange and a wake, without a lock: a signal handler may do it in the middle of a wait.
 
+use crate::fault::step;
 use crate::futex;
 use crate::sync::{AtomicU32, Ordering, announced};
 use crate::wait::{End, Patience, SLICE};
@@ -32,6 +33,7 @@ impl Event {
     pub fn set(&self) {
         if self.change(0) {
             announced();
+            step("event.changed");
             if self.sleepers.load(Ordering::SeqCst) > 0 {
                 futex::wake(&self.changes, u32::MAX);
             }

@@ -10,6 +10,7 @@
 //! before it. Sleepers and wakers meet in [`Bell`]: announce, look, sleep against publish, look, wake,
 //! all sequentially consistent, so one of the two sees the other.
 
+use crate::fault::step;
 use crate::futex;
 use crate::mutex::Mutex;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, announced, fence};
@@ -43,6 +44,7 @@ impl Bell {
     #[cold]
     fn toll(&self, count: u32) {
         self.rings.fetch_add(1, Ordering::SeqCst);
+        step("bell.tolled");
         let everyone = self.watchers.load(Ordering::SeqCst) > 0;
         futex::wake(&self.rings, if everyone { u32::MAX } else { count });
     }
@@ -55,6 +57,7 @@ impl Bell {
         }
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         announced();
+        step("bell.announced");
         let end = loop {
             let seen = self.rings.load(Ordering::SeqCst);
             if ready() {
@@ -150,6 +153,7 @@ impl Side {
         // Who takes a snapshot and sees the new spot must see that the count has moved on.
         fence(Ordering::Release);
         self.places[(next & 1) as usize].store(spot);
+        step("lane.placed");
         self.count.store(next, Ordering::SeqCst);
     }
 }

@@ -19,7 +19,7 @@ pub const SEATS: usize = 1 << 15;
 const SEAT_BITS: u32 = 15;
 const GENERATIONS: u32 = 1 << 16;
 /// A reserved seat that nobody took for so long is empty: its taker was killed, or the fork failed.
-pub const RESERVATION: Duration = Duration::from_secs(if cfg!(feature = "faults") { 1 } else { 60 });
+pub const RESERVATION: Duration = Duration::from_millis(if cfg!(feature = "faults") { 500 } else { 60_000 });
 
 /// A member's place in the table; all zeroes is an empty one.
 #[repr(C, align(64))]
@@ -50,7 +50,7 @@ impl Seat {
         // Drawn before the seat is won: so no id is given twice, wherever we are killed.
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) % (GENERATIONS - 1) + 1;
         let id = generation << SEAT_BITS | number as u32;
-        self.reserved.store(seconds(), Ordering::Relaxed);
+        self.reserved.store(now(), Ordering::Relaxed);
         self.who.compare_exchange(0, pack(id, 0), Ordering::SeqCst, Ordering::Relaxed).ok()?;
         self.start.store(0, Ordering::Relaxed);
         self.stack.store(0, Ordering::Relaxed);
@@ -99,7 +99,10 @@ impl Seat {
     pub fn is_alive(&self, id: u32) -> bool {
         match self.occupant() {
             (sitting, _) if sitting != id || id == 0 => false,
-            (_, 0) => seconds().saturating_sub(self.reserved.load(Ordering::Relaxed)) < RESERVATION.as_secs(),
+            (_, 0) => {
+                let waited = now().saturating_sub(self.reserved.load(Ordering::Relaxed));
+                waited < RESERVATION.as_millis() as u64
+            }
             (_, pid) => process::lives(pid, self.identity()),
         }
     }
@@ -113,9 +116,10 @@ fn pack(id: u32, pid: u32) -> u64 {
     (id as u64) << 32 | pid as u64
 }
 
-fn seconds() -> u64 {
+/// Milliseconds of the monotonic clock, which is the same for all processes.
+fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel fills the timespec on our stack.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    time.tv_sec as u64
+    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
 }

@@ -13,6 +13,7 @@
 //!   the dead until a waiter inherits it. Killed between the swap and the wake: the sleepers see a
 //!   free word at the end of their slice.
 
+use crate::fault::step;
 use crate::futex;
 use crate::sync::{AtomicU32, Ordering, spin_loop};
 use crate::wait::{End, FIRST_LOOK, LAST_LOOK, Patience, Slept};
@@ -51,7 +52,9 @@ impl Mutex {
     #[inline]
     pub fn try_lock(&self, me: u32) -> bool {
         debug_assert!(me != 0 && me & SLEEPERS == 0, "nobody cannot hold a lock");
-        self.word.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        let took = self.word.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        step("lock.taken");
+        took
     }
 
     /// Take it if it is free or comes free within a few hundred instructions.
@@ -107,6 +110,7 @@ impl Mutex {
         // an heir changes the rest of a dead holder's word.
         let heir = |seen: u32| (seen & ID == holder).then_some(me | SLEEPERS);
         let inherited = self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, heir);
+        step("lock.inherited");
         inherited.is_ok().then_some(holder)
     }
 
@@ -114,6 +118,7 @@ impl Mutex {
     #[inline]
     pub fn unlock(&self) -> bool {
         let was = self.word.swap(0, Ordering::Release);
+        step("lock.given");
         if was & SLEEPERS != 0 {
             futex::wake(&self.word, 1);
         }

@@ -6,6 +6,7 @@
 //! killed leaves its announcement: every later give makes one system call too many, no more. A
 //! sleeper that is killed after it was woken loses the wake-up; the others look again each slice.
 
+use crate::fault::step;
 use crate::futex;
 use crate::sync::{AtomicU32, Ordering, announced};
 use crate::wait::{End, Patience, SLICE};
@@ -64,6 +65,7 @@ impl Semaphore {
             (seen < max).then_some(seen.wrapping_add(1))
         });
         announced();
+        step("semaphore.raised");
         if raised.is_ok() && self.sleepers.load(Ordering::SeqCst) > 0 {
             futex::wake(&self.value, 1);
         }

@@ -3,6 +3,7 @@
 //! The thread and the count stand beside the mutex and are written only by its holder; a reader
 //! that is not the holder may see them late, which is why `mine` asks the mutex first.
 
+use crate::fault::step;
 use crate::mutex::{Held, Mutex};
 use crate::semaphore::Semaphore;
 use crate::sync::{AtomicU32, Ordering};
@@ -208,9 +209,11 @@ impl SemLock {
 
     #[inline]
     fn mark(&self, caller: &Caller) {
+        step("lock.unmarked");
         self.count.store(1, Ordering::Relaxed);
         self.pid.store(caller.pid, Ordering::Relaxed);
         self.thread.store(caller.thread, Ordering::Relaxed);
+        step("lock.marked");
     }
 
     /// Before the unlock: afterwards the next holder writes here. So a holder that is killed before

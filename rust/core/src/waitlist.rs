@@ -90,6 +90,7 @@ impl Entry {
         if self.state.compare_exchange(WAITING, NOTIFIED, Ordering::SeqCst, Ordering::SeqCst).is_err() {
             return false;
         }
+        step("notify.notified");
         // Who sleeps lives; who does not sleep yet, or not any more, is looked at.
         let member = self.member.load(Ordering::Relaxed);
         if futex::wake(&self.state, 1) > 0 || member == around.me || (around.alive)(member) {

@@ -20,8 +20,8 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 pub const HEADER: u64 = 64;
 /// From this size on, pages are allotted and given back block by block.
 pub const LARGE: u64 = 128 << 10;
-/// Idle bytes of large blocks that are kept warm.
-pub const KEEP: u64 = 256 << 20;
+/// Idle bytes of large blocks that are kept warm; so few for tests that they meet the limit often.
+pub const KEEP: u64 = if cfg!(feature = "faults") { 1 << 20 } else { 256 << 20 };
 
 /// What a block is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

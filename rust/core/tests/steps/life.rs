@@ -1,0 +1,194 @@
+//! A life in which every step is passed.
+
+use crate::kit::{fork, kill, memory, message, number, patient, reap, take, within};
+use crate::things::{CHILDS, FIRST, Things, put, semlock, size};
+use procession_core::heap::{BlockKind, Held, family};
+use procession_core::ring::{Found, Message, Quick, Ring};
+use procession_core::semlock::Taken;
+use std::time::Duration;
+
+pub fn live(things: &Things) {
+    get(things);
+    put_and_get(things);
+    claim(things);
+    locks(things);
+    waiting(things);
+    blocks(things);
+    objects(things);
+    rings(things);
+    children(things);
+    family::leave();
+}
+
+/// The first of what lies there, quickly where that goes.
+fn get(things: &Things) {
+    for count in 0..FIRST / 2 {
+        let look = |found: Found| match found {
+            Found::Bytes(bytes) => Some(number(bytes)),
+            Found::Block(block) => Some(number(block.bytes())),
+        };
+        let got = match things.ring.get_quick(None, look) {
+            Quick::Done((number, _rest)) => number,
+            _ => take(&things.ring).map(|(bytes, _)| number(&bytes)),
+        };
+        assert_eq!(got, Some(count));
+        things.got.set(count + 1);
+    }
+}
+
+fn put_and_get(things: &Things) {
+    for count in 0..20 {
+        let data = message(CHILDS + count, size(count));
+        let message = Message { data: &data, tag: 0, carry: &[] };
+        if !matches!(things.ring.put_quick(&message), Quick::Done(())) {
+            things.ring.put(&message, &mut patient()).unwrap();
+        }
+    }
+    let object = memory(&things.heap, 10);
+    put(&things.ring, CHILDS + 20, 30, &[object.offset(), object.offset()]);
+    put(&things.ring, CHILDS + 21, 200_000, &[object.offset()]);
+    let datas: Vec<_> = (22..30).map(|count| message(CHILDS + count, size(count))).collect();
+    let messages: Vec<_> = datas.iter().map(|data| Message { data, tag: 0, carry: &[] }).collect();
+    things.ring.put_many(&messages, &mut 0, &mut patient()).unwrap();
+    // Fuller than full: it waits in vain.
+    for number in 0..3 {
+        let data = message(number, 5);
+        let _ = within(Duration::from_millis(1), |patience| {
+            things.narrow.put(&Message { data: &data, tag: 0, carry: &[] }, patience)
+        });
+    }
+}
+
+fn claim(things: &Things) {
+    let (slot, tasks) = (things.slot(), &things.tasks);
+    for count in 0..FIRST / 2 {
+        let got = tasks.get(Some(&slot), tasks.lane().alarms(), &mut patient());
+        drop(got.ok());
+        things.answered.set(count + 1);
+        // Now and then the next claim is written over one that was not cleared.
+        if count % 3 > 0 {
+            slot.claim().clear();
+        }
+    }
+    slot.claim().clear();
+}
+
+fn locks(things: &Things) {
+    for lock in [&things.lock, &things.recursive, &things.semaphore] {
+        for _ in 0..3 {
+            assert_eq!(things.acquire(lock), Taken::Yes);
+            things.release(lock);
+        }
+    }
+    assert_eq!(things.acquire(&things.recursive), Taken::Yes);
+    assert_eq!(things.acquire(&things.recursive), Taken::Yes);
+    things.release(&things.recursive);
+    things.release(&things.recursive);
+    things.event().set();
+    things.event().clear();
+}
+
+fn waiting(things: &Things) {
+    things.with_list(|list, around| {
+        let tickets: Vec<u64> = (0..35).map(|_| list.enter(around).unwrap()).collect();
+        assert_eq!(list.notify(around, 3), 3);
+        let mut notified = 0;
+        for ticket in tickets {
+            let waited = within(Duration::ZERO, |patience| list.wait(around, ticket, patience));
+            notified += waited.unwrap().is_ok() as u32;
+        }
+        assert_eq!(notified, 3);
+    });
+}
+
+fn blocks(things: &Things) {
+    let heap = &things.heap;
+    for length in [10, 700, 200_000, 600_000, 900_000] {
+        let blocks: Vec<u64> = (0..3).map(|_| heap.alloc(length, BlockKind::Payload, 0).unwrap()).collect();
+        blocks.into_iter().for_each(|block| heap.free(block));
+    }
+    // Until some are made that never were before.
+    for length in [10, 140_000] {
+        let top = heap.stats().top;
+        let mut blocks = Vec::new();
+        while heap.stats().top == top {
+            blocks.push(heap.alloc(length, BlockKind::Payload, 0).unwrap());
+        }
+        blocks.into_iter().for_each(|block| heap.free(block));
+    }
+}
+
+fn objects(things: &Things) {
+    let heap = &things.heap;
+    let objects: Vec<Held> = (0..100).map(|_| memory(heap, 40)).collect();
+    let again: Vec<Held> =
+        objects.iter().map(|held| Held::open(heap, held.handle(), BlockKind::Memory).unwrap()).collect();
+    drop(objects);
+    drop(again);
+    drop((0..4).map(|_| memory(heap, 700_000)).collect::<Vec<_>>());
+}
+
+fn rings(things: &Things) {
+    let ring = Ring::create(&things.heap, 0).unwrap();
+    for count in 0..20 {
+        let inner = Ring::create(&things.heap, 0).unwrap();
+        put(&inner, 1, 10, &[]);
+        put(&ring, count, size(count), &[inner.held().offset()]);
+    }
+}
+
+/// One child ends in good order, one is killed in the middle of everything, one waits when it is killed.
+fn children(things: &Things) {
+    let orderly = fork(|| {
+        drop(memory(&things.heap, 10));
+        family::leave();
+    });
+    end(things, orderly);
+    let killed = fork(|| {
+        let _kept: Vec<Held> = (0..90).map(|_| memory(&things.heap, 1000)).collect();
+        things.heap.alloc(300_000, BlockKind::Payload, 0).unwrap();
+        put(&things.ring, CHILDS + 50, 10_000, &[memory(&things.heap, 10).offset()]);
+        assert_eq!(things.acquire(&things.lock), Taken::Yes);
+        assert!(things.ring.lane().puts.lock.try_lock(things.heap.me()));
+        things.heap.locked(|| kill(std::process::id()));
+    });
+    // Its locks are looked at, and inherited, before it is buried and after.
+    reap(killed);
+    put(&things.ring, CHILDS + 51, 10, &[]);
+    things.heap.bury(killed);
+    while things.acquire(&things.lock) != Taken::Yes {}
+    things.release(&things.lock);
+    awake(things);
+}
+
+/// Somebody sleeps, is woken, and answers.
+fn awake(things: &Things) {
+    let questions = Ring::create(&things.heap, 0).unwrap();
+    let answers = Ring::create(&things.heap, 0).unwrap();
+    let asked = fork(|| {
+        for _ in 0..3 {
+            let got = within(Duration::from_secs(2), |patience| {
+                questions.get(None, questions.lane().alarms(), patience)
+            });
+            if got.is_err() {
+                return;
+            }
+            put(&answers, 1, 10, &[]);
+        }
+    });
+    for _ in 0..3 {
+        // Until it sleeps, or was killed.
+        std::thread::sleep(Duration::from_millis(3));
+        put(&questions, 1, 10, &[]);
+        let answer =
+            within(Duration::from_millis(20), |patience| answers.get(None, answers.lane().alarms(), patience));
+        drop(answer.ok());
+    }
+    end(things, asked);
+    let _ = semlock(&things.semaphore).value();
+}
+
+fn end(things: &Things, pid: u32) {
+    reap(pid);
+    things.heap.bury(pid);
+}

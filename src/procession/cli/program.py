@@ -100,7 +100,9 @@ def _remembered(text: str) -> CodeType:
     if sys.version_info >= (3, 13):
         import linecache
 
-        linecache._register_code(code if sys.version_info >= (3, 14) else "<string>", text, "<string>")
+        key = code if sys.version_info >= (3, 14) else "<string>"
+        if register := getattr(linecache, "_register_code", None):
+            register(key, text, "<string>")
     return code
 
 
@@ -119,7 +121,7 @@ def _set_first_path(place: str) -> None:
 
 def _clear_main(loader: Any = BuiltinImporter, file: str | None = None) -> dict[str, Any]:
     main = sys.modules["__main__"]
-    if getattr(main.__spec__, "name", None) != _LAUNCHER:
+    if getattr(getattr(main, "__spec__", None), "name", None) != _LAUNCHER:
         # That of a tool which runs the launcher as its program, and goes on afterwards.
         main = sys.modules["__main__"] = ModuleType("__main__")
     space = vars(main)

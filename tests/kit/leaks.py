@@ -7,16 +7,10 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
+from typing import Any
 
 from . import proc
 from .waiting import eventually
-
-HELPERS = (
-    "procession.forkserver import main",
-    "multiprocessing.forkserver import main",
-    "multiprocessing.resource_tracker import main",
-)
-"""Parts of the command lines of those who stay by design: one of each at most, started by us."""
 
 SPARES = 2
 """Children that procession's fork server may keep in advance."""
@@ -68,7 +62,7 @@ def reap() -> None:
     me = os.getpid()
     adopted = {pid for pid, found in table.items() if found.ppid == me and found.state in "ZX"}
     mine = {p._popen.pid for p in multiprocessing.process._children if p._popen is not None}  # type: ignore[attr-defined]
-    for pid in adopted - mine:
+    for pid in adopted - mine - _helpers():
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
 
@@ -85,22 +79,35 @@ def _added(before: Holdings) -> str:
 def _processes() -> set[int]:
     """Everybody below us but those who stay by design."""
     table = proc.everybody()
-    ours = proc.descendants(among=table)
-    staying: set[int] = set()
-    for words in HELPERS:
-        found = [pid for pid in sorted(ours) if table[pid].ppid == os.getpid() and words in proc.command(pid)]
-        staying.update(found[-1:])
-        spares = {pid for pid in ours if table[pid].ppid in found[-1:]}
-        if words.startswith("procession") and len(spares) <= SPARES:
-            staying |= spares
-    return ours - staying
+    server = _server()
+    spares = {pid for pid, found in table.items() if server and found.ppid == server.pid}
+    staying = _helpers() | (spares if len(spares) <= SPARES else set())
+    return proc.descendants(among=table) - staying
 
 
-def _helpers_ends() -> set[int]:
-    """Our ends of the connections with those who stay by design; they are new where a test ended one."""
-    ends = {forkserver._forkserver._forkserver_alive_fd, resource_tracker._resource_tracker._fd}  # type: ignore[attr-defined]
-    server = getattr(sys.modules.get("procession.start.serverlink"), "_server", None)
-    return ends | ({server._requests} if server else set())
+def _server() -> Any:
+    """This process's fork server; kit imports nothing of procession, but looks at what was imported."""
+    return getattr(sys.modules.get("procession.start.serverlink"), "_server", None)
+
+
+def _helpers() -> set[int | None]:
+    """Those who stay by design: our fork servers and our resource tracker."""
+    server = _server()
+    return {
+        forkserver._forkserver._forkserver_pid,  # type: ignore[attr-defined]
+        resource_tracker._resource_tracker._pid,  # type: ignore[attr-defined]
+        server and server.pid,
+    }
+
+
+def _helpers_ends() -> set[int | None]:
+    """Our ends of the connections with them; they are new where a test ended one."""
+    server = _server()
+    return {
+        forkserver._forkserver._forkserver_alive_fd,  # type: ignore[attr-defined]
+        resource_tracker._resource_tracker._fd,  # type: ignore[attr-defined]
+        server and server._requests,
+    }
 
 
 def _descriptors() -> set[tuple[int, str]]:

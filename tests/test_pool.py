@@ -192,6 +192,12 @@ def test_imap_times_out_and_goes_on(pool: Any, tmp_path: Any) -> None:
     assert results.next(LONG) == gate
 
 
+def test_chunks_are_counted_in_whole_numbers(pool: Any) -> None:
+    for method in (pool.map, pool.imap):
+        with pytest.raises(TypeError):
+            method(square, [1], 1.5)
+
+
 @pytest.mark.parametrize("chunksize", [0, -1])
 def test_chunks_have_at_least_one_item(pool: Any, chunksize: int) -> None:
     for method in (pool.map, pool.map_async, pool.imap, pool.imap_unordered):
@@ -218,6 +224,14 @@ class Reader:
 class Sized(Reader):
     def __len__(self) -> int:
         return self.length
+
+
+def test_imap_of_a_list_sends_little_ahead(pool: Any) -> None:
+    results = pool.imap(identity, list(range(5000)), 2)
+    for taken in range(1, 200):
+        next(results)
+        assert results._stream.taken + 2 * 64 >= taken + 2 * results._stream.on_the_way
+    assert len(list(results)) == 5000 - 199
 
 
 @pytest.mark.parametrize("reader", [Reader, Sized])

@@ -1,7 +1,9 @@
 """Pools and forks that the program makes by itself; pools in children of children."""
 
+import itertools
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -56,6 +58,30 @@ def test_a_fork_leaves_the_pool_alone(kind: str, tmp_path: Any) -> None:
     assert result.get(LONG) == [gate] * 4
     assert pool.map(square, range(10)) == [i * i for i in range(10)]
     pool.terminate()
+    pool.join()
+
+
+def test_a_fork_does_not_read_on(kind: str) -> None:
+    read: list[int] = []
+
+    def source() -> Iterator[int]:
+        for number in itertools.count():
+            read.append(number)
+            yield number
+
+    with make_pool(kind, 1) as pool:
+        numbers = pool.imap(square, source())
+        assert next(numbers) == 0
+
+        def drop() -> None:
+            nonlocal numbers
+            before = len(read)
+            del numbers
+            time.sleep(0.1)
+            assert len(read) == before
+
+        assert in_fork(drop) == 0
+        assert next(numbers) == 1
     pool.join()
 
 

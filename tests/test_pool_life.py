@@ -232,6 +232,30 @@ def test_callbacks_come_for_what_cannot_be_sent(ctx: Any) -> None:
     assert [type(error) for error in calls] == [RuntimeError, RuntimeError]
 
 
+def test_a_callback_cannot_wait_for_its_own_end(kind: str) -> None:
+    errors: list[BaseException] = []
+    pool = make_pool(kind, 1)
+
+    def callback(_: Any) -> None:
+        pool.close()
+        with pytest.raises(RuntimeError, match="a callback cannot join its pool") as caught:
+            pool.join()
+        errors.append(caught.value)
+
+    assert pool.apply_async(square, (2,), callback=callback).get(LONG) == 4
+    assert len(errors) == 1
+    pool.join()
+
+
+def test_a_callback_may_use_the_pool(kind: str) -> None:
+    found: list[Any] = []
+    with make_pool(kind, 1) as pool:
+        result = pool.apply_async(square, (2,), callback=lambda x: found.append(pool.apply(square, (x,))))
+        assert result.get(LONG) == 4
+        assert found == [16]
+    pool.join()
+
+
 # ---- the end -------------------------------------------------------------------------------
 
 

@@ -81,7 +81,7 @@ class Pool(_std.Pool):
         classic(cls, Pool)
 
     def _new_engine(self) -> engine.Engine:
-        begin = self._initializer, self._initargs
+        begin = self._initializer, tuple(self._initargs)
         make = partial(self.Process, self._ctx)  # type: ignore[arg-type]
         return engine.of_processes(self._processes, make, begin, self._maxtasksperchild)
 
@@ -190,7 +190,11 @@ class Pool(_std.Pool):
         self._engine.end()
 
     def join(self) -> None:
-        """Wait for the workers to end.  ValueError if neither `close` nor `terminate` was called."""
+        """Wait for the workers to end, after `close` for all tasks too.
+
+        ValueError if neither `close` nor `terminate` was called; RuntimeError in a callback after
+        `close`, which would wait for itself.
+        """
         _util.debug("joining pool")
         if self._state == RUN:
             raise ValueError("Pool is still running: close() or terminate() it before join()")
@@ -226,9 +230,10 @@ class Pool(_std.Pool):
         self._check_running()
         if chunksize < 1:
             raise ValueError(f"Chunksize must be 1+, not {chunksize!r}")
+        size = operator.index(chunksize)
         scheduler = self._engine.scheduler
         stream = Stream(self, Call(func, EACH), ordered=kind is IMapIterator)
-        feed = Feed(scheduler, stream, chunksize, self._processes)
+        feed = Feed(scheduler, stream, size, self._processes)
         scheduler.begin(stream, feed.begin, iterable)
         return kind(stream, feed.refill, feed.orphan)
 
@@ -277,7 +282,7 @@ class ThreadPool(Pool, _std.ThreadPool):
         return Process(*args, **kwds)
 
     def _new_engine(self) -> engine.Engine:
-        begin = self._initializer, self._initargs
+        begin = self._initializer, tuple(self._initargs)
         return engine.of_threads(self._processes, partial(self.Process, self._ctx), begin)
 
 

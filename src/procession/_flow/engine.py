@@ -49,7 +49,12 @@ class Engine:
         self.crew.end()
 
     def join(self) -> None:
-        """After `close` or `end`: wait for everything to be done, and everybody to have ended."""
+        """After `close` or `end`: wait for everything to be done, and everybody to have ended.
+
+        Raises RuntimeError in a callback, unless the pool was terminated.
+        """
+        if self.pump.is_current and not self.scheduler.is_over:
+            raise RuntimeError("a callback cannot join its pool, which would wait for the callback's own end")
         for feed in tuple(self.scheduler.feeds):
             feed.lift()
         self.scheduler.wait(self.scheduler.idle)

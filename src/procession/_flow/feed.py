@@ -1,7 +1,7 @@
 """The input of imap, read no further ahead than is good.
 
-An input with a length is read by the consumer's own calls, a piece for each result that it takes.
-Any other may block, or take its time, in somebody else's code: it is read by a thread.  Tasks are run
+A list or the like is read by the consumer's own calls, a piece for each result that it takes.  Any
+other input may block, or take its time, in somebody else's code: it is read by a thread.  Tasks are run
 whether somebody takes the results or not: when the iterator is dropped, a thread reads on, as fast as
 tasks are done; `join` waits for the whole input to be read and run.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import _thread
 import math
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, islice
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 AHEAD = 64
 """Messages that may be on the way or not yet taken, for pools of up to half as many workers."""
+PROMPT = frozenset({list, tuple, range, str, bytes, dict, set, frozenset, deque})
+"""Inputs whose items are there already; to read them runs nobody's code."""
 _MARK = object()
 _MARKS = (_MARK,)
 
@@ -51,7 +54,7 @@ class Feed:
             self._ended = False
             self._scheduler.feeds.add(self)
             self._open(iterable)
-            if hasattr(iterable, "__len__"):
+            if type(iterable) in PROMPT:
                 self.refill()
             elif not self._ended:
                 self._start()

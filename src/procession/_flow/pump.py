@@ -76,10 +76,15 @@ class Pump:
         self._bell.ring()
         self._scheduler.helpers.wake(self)
 
+    @property
+    def is_current(self) -> bool:
+        """Is this the thread for callbacks?"""
+        return self._thread is threading.current_thread()
+
     def join(self) -> None:
         """Wait for the thread's end, unless this is it."""
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and not self.is_current:
             thread.join()
 
     def disown(self) -> None:

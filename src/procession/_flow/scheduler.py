@@ -19,6 +19,7 @@ from itertools import count
 from threading import RLock
 from typing import Any, Protocol
 
+from ..errors import ProcessError
 from .channel import FAILED, READY, UNREAD, Channel, Claim, Failed, Notes, Opened, Whole
 from .helping import Helpers, Waited
 from .job import Flight, Job
@@ -311,6 +312,8 @@ class Scheduler:
         """In a forked child: what flies is the parent's, and so are the answers."""
         self.lock, self._sending = RLock(), RLock()
         self._inbox, self._unsent = deque(), deque()
+        # Nor shall what the parent's feeds have left unread be read here.
+        self._why_over = _disowned
         self._channel.close()
         self.helpers.disown()
 
@@ -323,6 +326,10 @@ class Scheduler:
     def is_idle(self) -> bool:
         """Has everything landed that is ever to be sent?"""
         return self._why_over is not None or not (self.jobs or self.flying or self.feeds)
+
+
+def _disowned() -> BaseException:
+    return ProcessError("this is a fork of the process that made the pool")
 
 
 def _opener(channel: Channel) -> Callable[[Any], Opened]:

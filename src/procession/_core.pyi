@@ -18,6 +18,8 @@ waits for ever; zero or less does not wait.  Deadlines are of the monotonic cloc
 from collections.abc import Iterable
 from typing import Any, Self
 
+from typing_extensions import disjoint_base
+
 Handle = tuple[int, int, int]
 
 RECURSIVE_MUTEX: int  # 0, as in _multiprocessing.SemLock
@@ -78,6 +80,7 @@ def heap_stats() -> dict[str, int]:
 
 # ---- objects ------------------------------------------------------------------------------
 
+@disjoint_base
 class Shared:
     """What every object has in common."""
 
@@ -93,6 +96,7 @@ class Shared:
         family, TypeError when it is an object of another class.
         """
 
+@disjoint_base
 class SemLock(Shared):
     """Lock, RLock and both semaphores; the interface of ``_multiprocessing.SemLock``.
 
@@ -131,6 +135,7 @@ class SemLock(Shared):
     def _holder(self) -> tuple[int, int] | None:
         """(pid, a number that tells its threads apart) of who holds an owned lock, or None."""
 
+@disjoint_base
 class EventWord(Shared):
     """A flag.  A pulse (set, then clear) releases everybody who waited when it came."""
 
@@ -140,6 +145,7 @@ class EventWord(Shared):
     def clear(self) -> None: ...
     def wait(self, timeout: float | None = None) -> bool: ...
 
+@disjoint_base
 class WaitList(Shared):
     """Who waits on a condition, oldest first; a waiter that died is passed over."""
 
@@ -154,6 +160,7 @@ class WaitList(Shared):
         """Wake up to n living waiters; gives how many."""
     def __len__(self) -> int: ...
 
+@disjoint_base
 class Block(Shared):
     """Zeroed memory of `size` bytes (at least 1 is kept), 64-byte aligned; a writable buffer.
 
@@ -165,6 +172,7 @@ class Block(Shared):
     def size(self) -> int: ...
     def __buffer__(self, flags: int) -> memoryview: ...
 
+@disjoint_base
 class Ring(Shared):
     """Messages of bytes from any member to any member, in the order of the puts.
 

@@ -69,4 +69,8 @@ def __getattr__(name: str) -> _typing.Any:
         from . import errors
 
         return getattr(errors, name)
+    if name == "install":
+        from ._install import install
+
+        return install
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -48,12 +48,14 @@ impl EventWord {
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let event = self.words.get()?;
         let limit = Limit::of(timeout)?;
-        if event.is_set() {
-            return Ok(true);
+        let seen = event.changes();
+        if seen & 1 == 1 || limit == Limit::Now {
+            return Ok(seen & 1 == 1);
         }
-        if limit == Limit::Now {
-            return Ok(false);
-        }
-        Ok(wait(py, limit, |patience| event.wait(patience))?.is_some())
+        let waited = wait(py, limit, |patience| match self.words.spin(&|| event.changes() != seen) {
+            true => Ok(()),
+            false => event.wait_since(seen, patience),
+        })?;
+        Ok(waited.is_some())
     }
 }

@@ -8,6 +8,7 @@ mod claims;
 mod data;
 mod event;
 mod family;
+mod lean;
 mod memory;
 mod ring;
 mod semlock;
@@ -29,5 +30,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<waitlist::WaitList>()?;
     module.add_class::<memory::Block>()?;
     module.add_class::<ring::Ring>()?;
-    module.add_class::<claims::Claims>()
+    module.add_class::<claims::Claims>()?;
+    let py = module.py();
+    lean::put_in_place::<semlock::Acquire>(py)?;
+    lean::put_in_place::<semlock::Exit>(py)?;
+    lean::put_in_place::<ring::Put>(py)?;
+    lean::put_in_place::<ring::Get>(py)
 }

@@ -7,14 +7,16 @@
 use crate::carried::{self, Key};
 use crate::claims::{Claims, slot};
 use crate::data::{Data, big_bytes, lost, new_bytes};
+use crate::lean::{Arguments, are_block_and_timeout, lean};
 use crate::shared::{HandleTuple, Shared, attach, base, open, own, python};
 use crate::waiting::{Limit, Truth, wait};
 use procession_core::heap::{BlockKind, Held};
 use procession_core::lane::Lane;
 use procession_core::ring::{Big, Found, Got, Message, Quick, Rest, Ring as Core, Slot, Stop};
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyType};
+use pyo3::types::{PyBool, PyBytes, PyInt, PyList, PyType};
 
 /// How many messages are taken before others have a turn.
 const TURN: usize = 256;
@@ -88,14 +90,23 @@ impl Ring {
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let core = self.core()?;
         let alarms = core.lane().alarms();
+        match self.get_quickly(py, slot) {
+            Some(bytes) => bytes.map(Some),
+            None if limit == Limit::Now && core.lane().is_empty() => Ok(None),
+            None => self.get_slowly(py, slot, alarms, limit),
+        }
+    }
+
+    /// None where there is nothing, or only the slow way gets it.
+    #[inline]
+    fn get_quickly<'py>(&self, py: Python<'py>, slot: Option<&Slot>) -> Option<PyResult<Bound<'py, PyBytes>>> {
         carried::forget(self.key);
-        match core.get_quick(slot, |found| Taken::look(py, found)) {
+        match self.core.get_quick(slot, |found| Taken::look(py, found)) {
             Quick::Done((taken, rest)) => {
                 clear_up(py, rest);
-                taken.ok_or_else(no_memory)?.bytes(py).map(Some)
+                Some(taken.ok_or_else(no_memory).and_then(|taken| taken.bytes(py)))
             }
-            Quick::NotNow if limit == Limit::Now => Ok(None),
-            _ => self.get_slowly(py, slot, alarms, limit),
+            _ => None,
         }
     }
 
@@ -371,5 +382,49 @@ impl Ring {
             return Ok(true);
         }
         Ok(wait(py, limit, |patience| lane.join(patience))?.is_some())
+    }
+}
+
+lean!(Put: Ring, c"put", c"put($self, data, block=True, timeout=None, tag=0, carry=None)\n--\n\n", |py, ring, given| {
+    let (&data, rest) = given.split_first()?;
+    if !are_plain(py, rest) || !ring.core.held().is_valid() {
+        return None;
+    }
+    // SAFETY: an argument, alive as long as the call.
+    let data = unsafe { Borrowed::from_ptr(py, data) };
+    let data = data.cast_exact::<PyBytes>().ok()?;
+    match ring.core.put_quick(&Message { data: data.as_bytes(), tag: 0, carry: &[] }) {
+        Quick::Done(()) => Some(Ok(PyBool::new(py, true).to_owned().into_any())),
+        _ => None,
+    }
+});
+
+lean!(Get: Ring, c"get", c"get($self, block=True, timeout=None)\n--\n\n", |py, ring, given| {
+    if !are_block_and_timeout(given) || !ring.core.held().is_valid() {
+        return None;
+    }
+    Some(ring.get_quickly(py, None)?.map(Bound::into_any))
+});
+
+/// Are these, as far as given, block, timeout None, tag 0 and nothing to carry?
+#[inline]
+fn are_plain(py: Python<'_>, given: Arguments) -> bool {
+    let (first, more) = given.split_at(given.len().min(2));
+    // SAFETY: arguments, alive as long as the call.
+    let object = |place: usize| more.get(place).map(|&object| unsafe { Borrowed::from_ptr(py, object) });
+    are_block_and_timeout(first)
+        && more.len() <= 2
+        && object(0).is_none_or(|tag| is_zero(&tag))
+        && object(1).is_none_or(|carry| carry.is_none() || something(Some(&carry)).is_none())
+}
+
+fn is_zero(number: &Bound<'_, PyAny>) -> bool {
+    number.is_exact_instance_of::<PyInt>() && {
+        // SAFETY: an int; where it is too large, an error is set.
+        let value = unsafe { ffi::PyLong_AsLong(number.as_ptr()) };
+        if value == -1 {
+            drop(PyErr::take(number.py()));
+        }
+        value == 0
     }
 }

@@ -1,5 +1,6 @@
 //! `SemLock`: Lock, RLock and the semaphores.
 
+use crate::lean::{are_block_and_timeout, lean};
 use crate::shared::{HandleTuple, Shared, Words, attach, base, create, open, own};
 use crate::waiting::{Limit, Truth, wait};
 use procession_core::heap::BlockKind;
@@ -7,7 +8,7 @@ use procession_core::member::seat_of;
 use procession_core::semlock::{Caller, Holder, Kind, Refused, SemLock as Core, Taken};
 use pyo3::exceptions::{PyAssertionError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyBool, PyType};
 use std::cell::Cell;
 
 /// As in `_multiprocessing`.
@@ -65,9 +66,16 @@ impl SemLock {
         } else {
             let alive = |id| heap.is_alive(id);
             // The caller is asked for inside, where it is the one who waits.
-            wait(py, limit, |patience| match lock.acquire(&self.caller(&alive), patience) {
-                Taken::No(end) => Err(end),
-                taken => Ok(taken),
+            wait(py, limit, |patience| {
+                let caller = self.caller(&alive);
+                // What a mutex guards is seldom given back so soon; what a semaphore tells may be.
+                if lock.kind() == Kind::Semaphore && self.words.spin(&|| lock.try_acquire(&caller)) {
+                    return Ok(Taken::Yes);
+                }
+                match lock.acquire(&caller, patience) {
+                    Taken::No(end) => Err(end),
+                    taken => Ok(taken),
+                }
             })?
         };
         match taken {
@@ -80,6 +88,13 @@ impl SemLock {
     fn give(&self) -> PyResult<()> {
         let heap = self.words.heap();
         self.words.get()?.release(heap.me(), thread(heap.pid())).map_err(refused)
+    }
+
+    /// False where there is something to raise.
+    #[inline]
+    fn give_plainly(&self) -> bool {
+        let heap = self.words.heap();
+        self.words.get().is_ok_and(|lock| lock.release(heap.me(), thread(heap.pid())).is_ok())
     }
 
     fn owner_died(&self, py: Python<'_>, holder: Holder) -> PyErr {
@@ -225,3 +240,12 @@ impl SemLock {
         Ok(known.map(|holder| (holder.pid, holder.thread)))
     }
 }
+
+lean!(Acquire: SemLock, c"acquire", c"acquire($self, block=True, timeout=None)\n--\n\n", |py, lock, arguments| {
+    let plain = are_block_and_timeout(arguments) && lock.words.get().ok()?.try_acquire(&lock.caller(&|_| true));
+    plain.then(|| Ok(PyBool::new(py, true).to_owned().into_any()))
+});
+
+lean!(Exit: SemLock, c"__exit__", c"__exit__($self, _kind=None, _error=None, _trace=None)\n--\n\n", |py, lock, _| {
+    lock.give_plainly().then(|| Ok(py.None().into_bound(py)))
+});

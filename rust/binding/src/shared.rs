@@ -1,6 +1,6 @@
 //! What all objects have in common: the hold, the handle, and errors in Python's words.
 
-use procession_core::heap::{BlockKind, Handle, Heap, HeapError, Held, family};
+use procession_core::heap::{BlockKind, Credit, Handle, Heap, HeapError, Held, family};
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::{
     PyLookupError, PyMemoryError, PyOSError, PyReferenceError, PyRuntimeError, PyTypeError, PyValueError,
@@ -106,13 +106,20 @@ pub struct Words<T> {
     heap: Arc<Heap>,
     offset: u64,
     epoch: u32,
+    credit: Credit,
     kind: PhantomData<fn() -> T>,
 }
 
 impl<T> Words<T> {
     /// Of the object of this hold, which must be of the kind that `T` stands for.
     pub fn of(held: &Held) -> Words<T> {
-        Words { heap: held.heap().clone(), offset: held.offset(), epoch: held.heap().epoch(), kind: PhantomData }
+        Words {
+            heap: held.heap().clone(),
+            offset: held.offset(),
+            epoch: held.heap().epoch(),
+            credit: Credit::default(),
+            kind: PhantomData,
+        }
     }
 
     /// The heap it lies in.
@@ -125,6 +132,11 @@ impl<T> Words<T> {
     #[inline]
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Look for a moment whether `ready` comes true, where that is worth it.
+    pub fn spin(&self, ready: &dyn Fn() -> bool) -> bool {
+        self.heap.spin(&self.credit, ready)
     }
 
     /// The words; RuntimeError if a fork cost this process its holds.

@@ -62,6 +62,10 @@ impl WaitList {
     fn wait(&self, py: Python<'_>, ticket: u64, timeout: Option<f64>) -> PyResult<bool> {
         let (list, limit) = (self.words.get()?, Limit::of(timeout)?);
         let waited = wait(py, limit, |patience| {
+            let notified = || self.with(list, |list, around| list.is_notified(around, ticket));
+            if limit != Limit::Now {
+                self.words.spin(&notified);
+            }
             match self.with(list, |list, around| list.wait(around, ticket, patience)) {
                 Some(waited) => waited.map(|()| true),
                 None => Ok::<_, End>(false),

@@ -160,6 +160,11 @@ impl WaitList {
         }))
     }
 
+    /// Would waiting be over at once?
+    pub fn is_notified(&self, around: &Surroundings, ticket: u64) -> bool {
+        self.of(around, ticket).is_none_or(|entry| !entry.is_waiting())
+    }
+
     /// The entry of a ticket; None if the ticket is not one that this member has and has not used.
     pub fn of<'b>(&'b self, around: &'b Surroundings, ticket: u64) -> Option<&'b Entry> {
         let entry = self.entry(around, ticket & ((1 << PLACE_BITS) - 1))?;

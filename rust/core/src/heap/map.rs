@@ -274,21 +274,9 @@ impl Heap {
         unsafe { libc::fallocate(self.fd(), mode, at as libc::off_t, length as libc::off_t) };
     }
 
-    /// A place among those who may spin, if a processor can be spared for it. As many as there are
-    /// processors: of two who answer each other in turn, one begins while the other ends.
-    pub fn spinner(&self) -> Option<Spinner<'_>> {
-        let spinning = &self.root().spinning;
-        if spinning.fetch_add(1, Ordering::Relaxed) < self.processors && self.processors > 1 {
-            return Some(Spinner { heap: self });
-        }
-        self.stop_spinning();
-        None
-    }
-
-    fn stop_spinning(&self) {
-        // Never below zero: the count is set to zero when a member was killed, perhaps while it span.
-        let less = |count: u32| count.checked_sub(1);
-        let _ = self.root().spinning.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    /// How many this process may run on.
+    pub fn processors(&self) -> u32 {
+        self.processors
     }
 
     /// Run `work` with the heap's lock held; what a dead holder left undone is repaired first.
@@ -311,17 +299,6 @@ impl Heap {
             root.lock.unlock();
             result
         })
-    }
-}
-
-/// See [`Heap::spinner`].
-pub struct Spinner<'a> {
-    heap: &'a Heap,
-}
-
-impl Drop for Spinner<'_> {
-    fn drop(&mut self) {
-        self.heap.stop_spinning();
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`blocks`]: pieces of it, recycled by size, each with its owner.
 //! - [`handles`]: objects, which several members hold and which go with the last of them.
 //! - [`collect`]: what the dead leave is taken back.
+//! - [`spin`]: waiting for a moment without sleeping.
 //! - [`family`]: the heaps that this process has joined, and what happens to them at a fork.
 
 pub mod blocks;
@@ -14,7 +15,9 @@ pub mod handles;
 mod local;
 pub mod map;
 pub mod root;
+pub mod spin;
 
 pub use blocks::{BlockKind, Header};
 pub use handles::{Handle, Held};
 pub use map::{Heap, HeapError};
+pub use spin::Credit;

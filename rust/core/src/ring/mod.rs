@@ -16,13 +16,13 @@ pub mod record;
 pub mod walk;
 
 use crate::claims::{Claim, Note, Place};
-use crate::heap::{BlockKind, Heap, HeapError, Held};
+use crate::heap::{BlockKind, Credit, Heap, HeapError, Held};
 use crate::lane::{Lane, Side, Spot};
 use crate::mutex::Held as Lock;
-use crate::sync::{AtomicU32, Ordering, spin_loop};
+use crate::sync::{AtomicU32, Ordering};
 use crate::wait::{End, Patience};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use get::{Big, Found, Got, Rest};
 pub use put::Message;
@@ -32,9 +32,6 @@ pub const INLINE: usize = 16 << 10;
 const HEADER: u64 = crate::heap::blocks::HEADER;
 const FIRST_CHUNK: u32 = 4 << 10;
 const LAST_CHUNK: u32 = 256 << 10;
-/// A sleep and a wake-up cost about this; spinning longer than that cannot gain.
-const SPIN: Duration = Duration::from_micros(30);
-const CREDIT: u32 = 16;
 /// A lock is held for a few hundred instructions: also who will not wait for a message or for room
 /// waits so long for that, or a busy ring would look like an empty or a full one.
 const LOCK_GRACE: Duration = Duration::from_secs(1);
@@ -51,8 +48,7 @@ pub struct Words {
 /// One process's hold on a ring.
 pub struct Ring {
     held: Held,
-    /// Rises when spinning was worth it, falls when it was not.
-    credit: AtomicU32,
+    credit: Credit,
 }
 
 /// How a quick attempt ended.
@@ -142,7 +138,7 @@ impl Ring {
 
     /// Over a hold on a ring.
     pub fn over(held: Held) -> Ring {
-        Ring { held, credit: AtomicU32::new(CREDIT) }
+        Ring { held, credit: Credit::default() }
     }
 
     /// The hold.
@@ -206,35 +202,9 @@ impl Ring {
         if patience.is_over() {
             return if self.lane().is_empty() { Err(End::TimedOut) } else { Ok(()) };
         }
-        if self.spin(&ready) {
+        if self.heap().spin(&self.credit, &ready) {
             return Ok(());
         }
         self.lane().wait_news(alarms, watcher, patience)
-    }
-
-    /// Look for a moment whether `ready` comes true. Not where it seldom did, nor where as many
-    /// members spin already as there are processors to spare.
-    fn spin(&self, ready: &dyn Fn() -> bool) -> bool {
-        let credit = self.credit.load(Ordering::Relaxed);
-        if credit == 0 {
-            // Look again now and then: the other side's habits change.
-            self.credit.store(CREDIT / 4, Ordering::Relaxed);
-            return false;
-        }
-        let Some(_place) = self.heap().spinner() else {
-            return false;
-        };
-        let end = Instant::now() + SPIN;
-        while Instant::now() < end {
-            for _ in 0..16 {
-                if ready() {
-                    self.credit.store(CREDIT, Ordering::Relaxed);
-                    return true;
-                }
-                spin_loop();
-            }
-        }
-        self.credit.store(credit - 1, Ordering::Relaxed);
-        false
     }
 }

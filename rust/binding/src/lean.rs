@@ -1,0 +1,159 @@
+//! The calls that programs make all the time, without the general way from Python to Rust.
+//!
+//! PyO3 counts in and out of each call and sorts arguments by name, which costs as much as taking a
+//! free lock does. A lean method stands in the general one's place: it serves the plain calls, and
+//! hands everything else (arguments by name, waiting, errors) to the general one.
+
+use pyo3::PyTypeInfo;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
+use std::ffi::CStr;
+
+/// The arguments of a call, all given by place.
+pub type Arguments<'a> = &'a [*mut ffi::PyObject];
+
+/// A method for plain calls.
+pub trait Lean {
+    /// The class that it belongs to.
+    type Class: PyTypeInfo;
+    /// Its name.
+    const NAME: &'static CStr;
+    /// Its signature, as `inspect` reads it.
+    const SIGNATURE: &'static CStr;
+    /// Where the general method is kept.
+    fn general() -> &'static PyOnceLock<Py<PyAny>>;
+    /// The result of a plain call; None where it is not plain, and then nothing was done.
+    fn call<'py>(
+        this: Borrowed<'_, 'py, Self::Class>,
+        arguments: Arguments,
+    ) -> Option<PyResult<Bound<'py, PyAny>>>;
+}
+
+/// Put a lean method in the place of the general one.
+pub fn put_in_place<L: Lean>(py: Python<'_>) -> PyResult<()> {
+    let class = L::Class::type_object(py);
+    let name = L::NAME.to_string_lossy();
+    if L::general().set(py, class.getattr(&*name)?.unbind()).is_err() {
+        return Err(PyRuntimeError::new_err("the module can be initialised once"));
+    }
+    // Leaked, since the interpreter keeps the definition for ever.
+    let definition = Box::leak(Box::new(ffi::PyMethodDef {
+        ml_name: L::NAME.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: enter::<L> },
+        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        ml_doc: L::SIGNATURE.as_ptr(),
+    }));
+    // SAFETY: a type, and a definition that stays.
+    let method =
+        unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyDescr_NewMethod(class.as_type_ptr(), definition))? };
+    class.setattr(&*name, method)
+}
+
+/// # Safety
+/// Called by the interpreter, with an instance of the class and so many arguments.
+unsafe extern "C" fn enter<L: Lean>(
+    this: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter's promise; it has the GIL when it calls.
+    let (py, this) = unsafe {
+        let py = Python::assume_attached();
+        (py, Borrowed::from_ptr(py, this))
+    };
+    if names.is_null() {
+        // SAFETY: as above; without arguments there may be no pointer to them.
+        let arguments =
+            if count == 0 { &[] } else { unsafe { std::slice::from_raw_parts(arguments, count as usize) } };
+        // SAFETY: the method descriptor has looked at the class.
+        let this = unsafe { this.cast_unchecked::<L::Class>() };
+        if let Some(result) = L::call(this, arguments) {
+            return given_back(py, result);
+        }
+    }
+    // SAFETY: as above.
+    given_back(py, unsafe { call_general::<L>(py, this, arguments, count as usize, names) })
+}
+
+#[inline]
+fn given_back(py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> *mut ffi::PyObject {
+    match result {
+        Ok(result) => result.into_ptr(),
+        Err(error) => {
+            error.restore(py);
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// # Safety
+/// As [`enter`].
+#[cold]
+unsafe fn call_general<'py, L: Lean>(
+    py: Python<'py>,
+    this: Borrowed<'_, 'py, PyAny>,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: the promise of the caller.
+    let given = |place: usize| unsafe { Borrowed::from_ptr(py, *arguments.add(place)).to_owned() };
+    let by_name = PyDict::new(py);
+    if !names.is_null() {
+        // SAFETY: a tuple of the names of the arguments that follow.
+        let names = unsafe { Borrowed::from_ptr(py, names).cast_unchecked::<PyTuple>().to_owned() };
+        for (number, name) in names.iter().enumerate() {
+            by_name.set_item(name, given(count + number))?;
+        }
+    }
+    let by_place: Vec<_> = std::iter::once(this.to_owned()).chain((0..count).map(given)).collect();
+    let general = L::general().get(py).ok_or_else(|| PyRuntimeError::new_err("not initialised"))?;
+    general.bind(py).call(PyTuple::new(py, by_place)?, Some(&by_name))
+}
+
+/// Are these, as far as given, `block=True` or `False` and `timeout=None`?
+#[inline]
+pub fn are_block_and_timeout(arguments: Arguments) -> bool {
+    // SAFETY: plain addresses of singletons.
+    let (yes, no, none) = unsafe { (ffi::Py_True(), ffi::Py_False(), ffi::Py_None()) };
+    match arguments {
+        [] => true,
+        [block] => *block == yes || *block == no,
+        [block, timeout] => (*block == yes || *block == no) && *timeout == none,
+        _ => false,
+    }
+}
+
+/// Define a lean method.
+macro_rules! lean {
+    ($lean:ident: $class:ty, $name:literal, $signature:literal, $call:expr) => {
+        pub struct $lean;
+
+        impl $crate::lean::Lean for $lean {
+            type Class = $class;
+            const NAME: &'static std::ffi::CStr = $name;
+            const SIGNATURE: &'static std::ffi::CStr = $signature;
+
+            fn general() -> &'static pyo3::sync::PyOnceLock<Py<PyAny>> {
+                static GENERAL: pyo3::sync::PyOnceLock<Py<PyAny>> = pyo3::sync::PyOnceLock::new();
+                &GENERAL
+            }
+
+            #[inline]
+            fn call<'py>(
+                this: Borrowed<'_, 'py, $class>,
+                arguments: $crate::lean::Arguments,
+            ) -> Option<PyResult<Bound<'py, PyAny>>> {
+                type Call<'py> =
+                    fn(Python<'py>, &$class, $crate::lean::Arguments) -> Option<PyResult<Bound<'py, PyAny>>>;
+                let call: Call<'py> = $call;
+                call(this.py(), this.get(), arguments)
+            }
+        }
+    };
+}
+pub(crate) use lean;

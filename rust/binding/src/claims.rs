@@ -1,5 +1,6 @@
 //! `Claims`: what each worker has taken.
 
+use crate::gil;
 use crate::shared::{HandleTuple, Shared, attach, base, open, own, python};
 use procession_core::claims::Claim;
 use procession_core::heap::{BlockKind, Held};
@@ -43,7 +44,7 @@ impl Claims {
         let (heap, length) = (own()?, slots as u64 * SLOT);
         // SAFETY: the block has room for `length` bytes and is known to nobody else; zeroes are claims.
         let write = |at: *mut u8| unsafe { at.write_bytes(0, length as usize) };
-        let held = py.detach(|| Held::create(&heap, BlockKind::Claims, length, write));
+        let held = gil::without(py, || Held::create(&heap, BlockKind::Claims, length, write));
         Ok(over(held.map_err(python)?))
     }
 

@@ -1,5 +1,6 @@
 //! Bytes from Python and for Python.
 
+use crate::gil;
 use procession_core::ring::Big;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyBufferError, PyMemoryError};
@@ -81,10 +82,10 @@ pub fn big_bytes<'py>(py: Python<'py>, block: Big) -> PyResult<Bound<'py, PyByte
         if length < LONG {
             place.copy_from_slice(block.bytes());
         } else {
-            py.detach(|| place.copy_from_slice(block.bytes()));
+            gil::without(py, || place.copy_from_slice(block.bytes()));
         }
     }
-    py.detach(|| drop(block));
+    gil::without(py, || drop(block));
     bytes.ok_or_else(|| lost(length))
 }
 

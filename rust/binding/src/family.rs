@@ -1,5 +1,6 @@
 //! The family: founding it, joining it, leaving it.
 
+use crate::gil;
 use crate::shared::{own, python};
 use procession_core::heap::family as core;
 use pyo3::prelude::*;
@@ -49,18 +50,18 @@ fn member() -> PyResult<u32> {
 #[pyfunction]
 fn members(py: Python<'_>) -> PyResult<Vec<(u32, u32)>> {
     let heap = own()?;
-    Ok(py.detach(|| heap.members()))
+    Ok(gil::without(py, || heap.members()))
 }
 
 #[pyfunction]
 fn bury(py: Python<'_>, pid: u32) -> usize {
-    py.detach(|| core::own().map_or(0, |heap| heap.bury(pid)))
+    gil::without(py, || core::own().map_or(0, |heap| heap.bury(pid)))
 }
 
 #[pyfunction]
 fn heap_stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let heap = own()?;
-    let stats = py.detach(|| heap.stats());
+    let stats = gil::without(py, || heap.stats());
     let result = PyDict::new(py);
     for (name, value) in [
         ("used", stats.used),

@@ -66,9 +66,12 @@ unsafe extern "C" fn enter<L: Lean>(
         (py, Borrowed::from_ptr(py, this))
     };
     if names.is_null() {
-        // SAFETY: as above; without arguments there may be no pointer to them.
-        let arguments =
-            if count == 0 { &[] } else { unsafe { std::slice::from_raw_parts(arguments, count as usize) } };
+        let arguments = match count {
+            // There may be no pointer to them.
+            0 => &[],
+            // SAFETY: as above.
+            _ => unsafe { std::slice::from_raw_parts(arguments, count as usize) },
+        };
         // SAFETY: the method descriptor has looked at the class.
         let this = unsafe { this.cast_unchecked::<L::Class>() };
         if let Some(result) = L::call(this, arguments) {

@@ -8,6 +8,7 @@ mod claims;
 mod data;
 mod event;
 mod family;
+mod gil;
 mod lean;
 mod memory;
 mod ring;

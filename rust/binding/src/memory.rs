@@ -1,5 +1,6 @@
 //! `Block`: plain memory.
 
+use crate::gil;
 use crate::shared::{HandleTuple, Shared, Words, attach, base, open, own, python};
 use procession_core::heap::{BlockKind, Held};
 use procession_core::sync::Ordering;
@@ -29,7 +30,7 @@ impl Block {
         }
         let size = u64::try_from(size).map_err(|_| PyValueError::new_err(format!("size is negative: {size}")))?;
         let heap = own()?;
-        let held = py.detach(|| {
+        let held = gil::without(py, || {
             let length = size.max(1);
             // SAFETY: the block has room for `length` bytes and is known to nobody else.
             Held::create(&heap, BlockKind::Memory, length, |at| unsafe { at.write_bytes(0, length as usize) })

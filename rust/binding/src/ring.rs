@@ -7,6 +7,7 @@
 use crate::carried::{self, Key};
 use crate::claims::{Claims, slot};
 use crate::data::{Data, big_bytes, lost, new_bytes};
+use crate::gil;
 use crate::lean::{Arguments, are_block_and_timeout, lean};
 use crate::shared::{HandleTuple, Shared, attach, base, open, own, python};
 use crate::waiting::{Limit, Truth, wait};
@@ -55,7 +56,7 @@ impl Ring {
     /// Two holds, since the base class needs one of its own.
     fn over(py: Python<'_>, core: Core) -> PyResult<PyClassInitializer<Ring>> {
         let handle = core.held().handle();
-        let held = py.detach(|| Held::open(core.held().heap(), handle, BlockKind::Ring)).map_err(python)?;
+        let held = gil::without(py, || Held::open(core.held().heap(), handle, BlockKind::Ring)).map_err(python)?;
         Ok(PyClassInitializer::from(base(held)).add_subclass(Ring { core, key: carried::key(handle) }))
     }
 
@@ -154,7 +155,7 @@ impl Ring {
             Quick::NotNow => Ok(false),
             Quick::Busy => Ok(true),
         };
-        py.detach(|| drop(rests));
+        gil::without(py, || drop(rests));
         // What was taken is given; the next call tells of the memory.
         if taken.is_empty() { end } else { Ok(end.unwrap_or(false)) }
     }
@@ -164,7 +165,7 @@ impl Ring {
 #[inline]
 fn clear_up(py: Python<'_>, rest: Rest) {
     if !rest.is_empty() {
-        py.detach(|| drop(rest));
+        gil::without(py, || drop(rest));
     }
 }
 
@@ -204,7 +205,7 @@ impl Ring {
             PyValueError::new_err(format!("maxsize must be between 0 and 2147483647: {maxsize}"))
         })?;
         let heap = own()?;
-        let core = py.detach(|| Core::create(&heap, limit)).map_err(python)?;
+        let core = gil::without(py, || Core::create(&heap, limit)).map_err(python)?;
         Self::over(py, core)
     }
 

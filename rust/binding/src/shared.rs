@@ -1,5 +1,6 @@
 //! What all objects have in common: the hold, the handle, and errors in Python's words.
 
+use crate::gil;
 use procession_core::heap::{BlockKind, Credit, Handle, Heap, HeapError, Held, family};
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::{
@@ -57,7 +58,7 @@ pub fn open(py: Python<'_>, tuple: HandleTuple, kind: BlockKind) -> PyResult<Hel
         ));
     };
     let heap = heap.map_err(python)?;
-    py.detach(|| Held::open(&heap, Handle { family, offset, serial }, kind)).map_err(python)
+    gil::without(py, || Held::open(&heap, Handle { family, offset, serial }, kind)).map_err(python)
 }
 
 /// Make an object whose words are `words`.
@@ -65,7 +66,7 @@ pub fn create<T: Send>(py: Python<'_>, heap: &Arc<Heap>, kind: BlockKind, words:
     let length = std::mem::size_of::<T>() as u64;
     // SAFETY: the block has room for the words and is known to nobody else.
     let write = |at: *mut u8| unsafe { at.cast::<T>().write(words) };
-    py.detach(|| Held::create(heap, kind, length, write)).map_err(python)
+    gil::without(py, || Held::create(heap, kind, length, write)).map_err(python)
 }
 
 /// The base of a class, with its hold in it.
@@ -78,7 +79,7 @@ pub fn release(held: Held) {
     let Err(held) = held.drop_at_once() else { return };
     let mut held = Some(held);
     // Where the interpreter is gone, there is no GIL to give up, and the hold goes at the end.
-    Python::try_attach(|py| py.detach(|| drop(held.take())));
+    Python::try_attach(|py| gil::without(py, || drop(held.take())));
 }
 
 impl Shared {

@@ -1,12 +1,11 @@
 //! Waiting without the GIL, and what Python's signal handlers have to say about it.
 
+use crate::gil;
 use crate::shared::python;
 use procession_core::ring::Stop;
 use procession_core::wait::{End, Patience};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use std::ffi::{c_char, c_int, c_void};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How long Python asks to wait.
@@ -69,17 +68,15 @@ pub fn wait<T: Send, E: Into<Stop>>(
     limit: Limit,
     wait: impl FnOnce(&mut Patience) -> Result<T, E> + Send,
 ) -> PyResult<Option<T>> {
-    let pid = std::process::id();
+    let (pid, ending) = (std::process::id(), gil::is_ending());
     let mut raised: Option<PyErr> = None;
-    let done = py.detach(|| {
+    let done = gil::without(py, || {
         let mut check = || {
-            let (error, end) = ask(pid);
+            let (error, end) = ask(pid, ending);
             raised = error;
             end
         };
-        let done = wait(&mut Patience::new(limit.duration(), &mut check)).map_err(Into::into);
-        stay_out_of_the_end();
-        done
+        wait(&mut Patience::new(limit.duration(), &mut check)).map_err(Into::into)
     });
     match (done, raised) {
         (Ok(value), _) => Ok(Some(value)),
@@ -89,36 +86,13 @@ pub fn wait<T: Send, E: Into<Stop>>(
     }
 }
 
-/// Never return where the interpreter is being taken down.
-///
-/// A daemon thread that then asks for the GIL is ended by the interpreter (up to Python 3.13) as by
-/// `pthread_exit`, which unwinds the stack and must not meet frames of Rust. The process's exit ends
-/// it soon; since 3.14 the interpreter lets such threads hang as well.
-fn stay_out_of_the_end() {
-    static ASK: OnceLock<Option<extern "C" fn() -> c_int>> = OnceLock::new();
-    let ask = ASK.get_or_init(|| {
-        // Public since 3.13, with an underscore before; not a part of the stable ABI that we build for.
-        [c"Py_IsFinalizing", c"_Py_IsFinalizing"].iter().find_map(|name| {
-            // SAFETY: a constant name, looked up among what the process has loaded.
-            let found = unsafe { dlsym(std::ptr::null_mut(), name.as_ptr()) };
-            // SAFETY: in all versions of Python a function without arguments that gives an int.
-            (!found.is_null())
-                .then(|| unsafe { std::mem::transmute::<*mut c_void, extern "C" fn() -> c_int>(found) })
-        })
-    });
-    while ask.is_some_and(|ending| ending() != 0) {
-        std::thread::sleep(Duration::from_secs(3600));
-    }
-}
-
-unsafe extern "C" {
-    fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
-}
-
 /// Have Python's signal handlers run: what they raised, and whether that ends the wait that process
-/// `pid` began.
+/// `pid` began; `ending` tells that this very thread ends the interpreter.
 #[cold]
-fn ask(pid: u32) -> (Option<PyErr>, Option<End>) {
+fn ask(pid: u32, ending: bool) -> (Option<PyErr>, Option<End>) {
+    if !ending {
+        gil::stay_out_of_the_end();
+    }
     // Where the interpreter is gone, so are the handlers.
     let asked = Python::try_attach(|py| py.check_signals()).unwrap_or(Ok(()));
     if std::process::id() != pid {

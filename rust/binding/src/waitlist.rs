@@ -1,5 +1,6 @@
 //! `WaitList`: who waits on a condition.
 
+use crate::gil;
 use crate::shared::{HandleTuple, Shared, Words, attach, base, create, open, own};
 use crate::waiting::{Limit, wait};
 use procession_core::heap::BlockKind;
@@ -54,7 +55,7 @@ impl WaitList {
 
     fn enter(&self, py: Python<'_>) -> PyResult<u64> {
         let list = self.words.get()?;
-        let ticket = py.detach(|| self.with(list, |list, around| list.enter(around)));
+        let ticket = gil::without(py, || self.with(list, |list, around| list.enter(around)));
         ticket.ok_or_else(|| PyMemoryError::new_err("the system refuses memory for one more waiter"))
     }
 
@@ -80,7 +81,7 @@ impl WaitList {
     #[pyo3(signature = (n = 1))]
     fn notify(&self, py: Python<'_>, n: usize) -> PyResult<usize> {
         let list = self.words.get()?;
-        Ok(py.detach(|| self.with(list, |list, around| list.notify(around, n))))
+        Ok(gil::without(py, || self.with(list, |list, around| list.notify(around, n))))
     }
 
     fn __len__(&self) -> PyResult<usize> {

@@ -14,6 +14,7 @@ mod memory;
 mod ring;
 mod semlock;
 mod shared;
+mod taken;
 mod waiting;
 mod waitlist;
 

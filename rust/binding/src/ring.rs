@@ -10,10 +10,11 @@ use crate::data::{Data, big_bytes, lost, new_bytes};
 use crate::gil;
 use crate::lean::{Arguments, are_block_and_timeout, lean};
 use crate::shared::{HandleTuple, Shared, attach, base, open, own, python};
+use crate::taken::{Taken, clear_up, no_memory};
 use crate::waiting::{Limit, Truth, wait};
 use procession_core::heap::{BlockKind, Held};
 use procession_core::lane::Lane;
-use procession_core::ring::{Big, Found, Got, Message, Quick, Rest, Ring as Core, Slot, Stop};
+use procession_core::ring::{Got, Message, Quick, Ring as Core, Slot, Stop};
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -26,30 +27,6 @@ const TURN: usize = 256;
 pub struct Ring {
     core: Core,
     key: Key,
-}
-
-/// What a look at a message gives: its bytes, or the block in which they are.
-enum Taken<'py> {
-    Bytes(Bound<'py, PyBytes>),
-    Block(Big),
-}
-
-impl<'py> Taken<'py> {
-    #[inline]
-    fn look(py: Python<'py>, found: Found) -> Option<Taken<'py>> {
-        match found {
-            Found::Bytes(bytes) => new_bytes(py, bytes).map(Taken::Bytes),
-            Found::Block(block) => Some(Taken::Block(block)),
-        }
-    }
-
-    #[inline]
-    fn bytes(self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        match self {
-            Taken::Bytes(bytes) => Ok(bytes),
-            Taken::Block(block) => big_bytes(py, block),
-        }
-    }
 }
 
 impl Ring {
@@ -159,18 +136,6 @@ impl Ring {
         // What was taken is given; the next call tells of the memory.
         if taken.is_empty() { end } else { Ok(end.unwrap_or(false)) }
     }
-}
-
-/// Free the chunk that was left behind, if one was.
-#[inline]
-fn clear_up(py: Python<'_>, rest: Rest) {
-    if !rest.is_empty() {
-        gil::without(py, || drop(rest));
-    }
-}
-
-fn no_memory() -> PyErr {
-    PyMemoryError::new_err("no memory for the message, which stays in the ring")
 }
 
 /// Offsets of the objects that a message shall carry.

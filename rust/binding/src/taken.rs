@@ -1,0 +1,44 @@
+//! What a getter has taken from a ring, until it is a bytes object.
+
+use crate::data::{big_bytes, new_bytes};
+use crate::gil;
+use procession_core::ring::{Big, Found, Rest};
+use pyo3::exceptions::PyMemoryError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// What a look at a message gives: its bytes, or the block in which they are.
+pub enum Taken<'py> {
+    Bytes(Bound<'py, PyBytes>),
+    Block(Big),
+}
+
+impl<'py> Taken<'py> {
+    #[inline]
+    pub fn look(py: Python<'py>, found: Found) -> Option<Taken<'py>> {
+        match found {
+            Found::Bytes(bytes) => new_bytes(py, bytes).map(Taken::Bytes),
+            Found::Block(block) => Some(Taken::Block(block)),
+        }
+    }
+
+    #[inline]
+    pub fn bytes(self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        match self {
+            Taken::Bytes(bytes) => Ok(bytes),
+            Taken::Block(block) => big_bytes(py, block),
+        }
+    }
+}
+
+/// Free the chunk that was left behind, if one was.
+#[inline]
+pub fn clear_up(py: Python<'_>, rest: Rest) {
+    if !rest.is_empty() {
+        gil::without(py, || drop(rest));
+    }
+}
+
+pub fn no_memory() -> PyErr {
+    PyMemoryError::new_err("no memory for the message, which stays in the ring")
+}

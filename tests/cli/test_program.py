@@ -202,8 +202,8 @@ def test_order_of_the_end(tmp_path: Path, method: str) -> None:
 WAIT = """
 import signal, sys, time
 try:
-    print("ready", flush=True)
-    time.sleep(60)
+    # One line, since the signal may come before the sleep has begun.
+    print("ready", flush=True); time.sleep(60)
 finally:
     print("finally", flush=True)
 """

@@ -11,8 +11,13 @@ Only :mod:`procession._family` imports it.  Vocabulary:
            one whose object is gone raises ``ReferenceError``, never gives a stranger's memory.
 
 Waits release the GIL, spin for a moment where that can help, then sleep on a futex; a signal
-whose Python handler raises ends them with that exception.  ``timeout`` is in seconds; None
-waits for ever; zero or less does not wait.  Deadlines are of the monotonic clock.
+whose Python handler raises ends them with that exception.  A handler may use the very object that
+is waited for.  Where one forks, the child's copy of the wait ends with RuntimeError.  ``timeout``
+is in seconds; None waits for ever; zero or less does not wait; ValueError for nan.  Deadlines are
+of the monotonic clock.  ``block`` may be anything that has a truth value.
+
+Every method raises RuntimeError in a process that lost its objects when it was forked, because
+the system had no memory or no seat for it.
 """
 
 from collections.abc import Iterable
@@ -47,12 +52,13 @@ def attach(fd: int) -> int:
 def leave() -> None:
     """Say that this process ends in good order; called last before it exits.
 
-    What it holds is taken back when the parent buries it; one that ended without a word also has
-    the whole heap searched for what it may have left half done.
+    What it holds is taken back when the parent buries it; one that ended without a word, or said it
+    beside other threads, also has the whole heap searched for what it may have left half done.
     """
 
 def adopt() -> None:
-    """In a child after fork: take the seat and the handles that the parent reserved for it."""
+    """In a child after fork: take a seat, if the fork was one that runs no handlers (then the child
+    holds nothing).  After an ordinary fork the child has its parent's handles already."""
 
 def forked(pid: int) -> None:
     """In a parent, in the thread that forked: say that its child is `pid`.
@@ -71,7 +77,7 @@ def bury(pid: int) -> int:
     """Take back what dead members held; give the number of objects and blocks freed.
 
     `pid` is one that was seen to end (0: look at every member).  Living members are untouched,
-    so a wrong pid costs only the look.
+    so a wrong pid costs only the look.  A few others are looked at too, and all if one was killed.
     """
 
 def heap_stats() -> dict[str, int]:
@@ -103,7 +109,7 @@ class SemLock(Shared):
     kind RECURSIVE_MUTEX: owned by a thread of a process, counted.  kind SEMAPHORE with
     maxvalue 1 and value 1: a lock that anybody may release, whose holder is recorded.  Other
     semaphores have no owner: whoever takes from one need not be the one who gives.
-    Raises ValueError unless 0 <= value <= maxvalue.
+    Raises ValueError unless 0 <= value <= maxvalue, or if an owned lock has another maxvalue than 1.
     """
 
     def __new__(
@@ -133,7 +139,7 @@ class SemLock(Shared):
     def _get_value(self) -> int: ...
     def _is_zero(self) -> bool: ...
     def _holder(self) -> tuple[int, int] | None:
-        """(pid, a number that tells its threads apart) of who holds an owned lock, or None."""
+        """(pid, thread id) of who holds an owned lock, or None."""
 
 @disjoint_base
 class EventWord(Shared):
@@ -155,7 +161,8 @@ class WaitList(Shared):
     def wait(self, ticket: int, timeout: float | None = None) -> bool:
         """Sleep until notified; the ticket is used up.  False when the time ran out.
 
-        Where an exception ends the wait, a notification that had come is handed to the next."""
+        Where an exception ends the wait, a notification that had come is handed to the next.
+        Raises ValueError for a ticket that was used, or is another process's."""
     def notify(self, n: int = 1) -> int:
         """Wake up to n living waiters; gives how many."""
     def __len__(self) -> int: ...
@@ -195,9 +202,14 @@ class Ring(Shared):
         is taken.  `tag` is a number for claims.  Raises MemoryError, nothing put.
         """
     def put_many(self, items: Iterable[Any], block: bool = True, timeout: float | None = None) -> int:
-        """Append messages in order, one lock for all; gives how many were put."""
+        """Append messages in order, small ones under one lock; gives how many were put.
+
+        `items` is read to its end before the first is put.  Raises MemoryError if not even one
+        could be put."""
     def get(self, block: bool = True, timeout: float | None = None) -> bytes | None:
-        """Take the oldest message; None if there was none all the time."""
+        """Take the oldest message; None if there was none all the time.
+
+        Who will not wait for a message waits up to a second for another taker to be done."""
     def get_many(self, limit: int, block: bool = True, timeout: float | None = None) -> list[bytes]:
         """Take what is there, at most `limit` messages, waiting only for the first."""
     def get_claimed(
@@ -207,8 +219,8 @@ class Ring(Shared):
     def settle(self) -> None:
         """Repair what a dead taker left, so that every claim on this ring is exact."""
     def carried(self) -> list[Handle]:
-        """Handles that the message this thread took last carried; they stay valid until the
-        next get by this thread or :meth:`drop_carried`."""
+        """Handles that what this thread took last (one message, or those of one get_many) carried;
+        they stay valid until the next get by this thread or :meth:`drop_carried`."""
     def drop_carried(self) -> None: ...
     def wait_readable(self, timeout: float | None = None) -> bool:
         """Sleep until a message is there (another may take it first) or :meth:`interrupt`."""

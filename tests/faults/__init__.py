@@ -1,0 +1,1 @@
+"""Deaths, signals and forks at the worst moments, seen from Python."""

@@ -26,7 +26,7 @@ mod tests {
     type Test = fn(&Arc<Heap>);
 
     pub fn run() {
-        let tests: [(&str, Test); 11] = [
+        let tests: [(&str, Test); 12] = [
             ("a child holds what its parent held", holds),
             ("a child's child, too", grandchild),
             ("who ends in good order is not searched for", orderly),
@@ -37,6 +37,7 @@ mod tests {
             ("two threads may fork at once", forkers),
             ("a fork in the middle of a wait leaves the wait to the parent", fork_in_wait),
             ("a reserved seat lapses", lapse),
+            ("where no memory is left nothing is lost", refused),
             ("where no seat is left a child knows that it holds nothing", full),
         ];
         for (name, test) in tests {
@@ -239,6 +240,61 @@ mod tests {
         assert!(!heap.seat(seat).sit(id, std::process::id()), "it was given away");
         let next = heap.seat(seat).reserve(seat).unwrap();
         assert!(next != id && seat_of(next) == seat_of(id));
+    }
+
+    /// A heap with few addresses; the one that the test was given has too many to use up.
+    fn small_heap() -> Arc<Heap> {
+        let mapped = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let mapped: u64 = mapped.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096;
+        // SAFETY: plain values; the old limit is put back.
+        unsafe {
+            let mut before: libc::rlimit = std::mem::zeroed();
+            assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &mut before), 0);
+            let few = libc::rlimit { rlim_cur: mapped + (200 << 20), ..before };
+            assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &few), 0);
+            let heap = family::found_apart().expect("no heap");
+            assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &before), 0);
+            assert!(heap.size() <= 128 << 20, "{}", heap.size());
+            heap
+        }
+    }
+
+    fn refused(_: &Arc<Heap>) {
+        let heap = &small_heap();
+        let ring = Ring::create(heap, 0).unwrap();
+        let kept: Vec<Held> = (0..60).map(|_| memory(heap, 100)).collect();
+        let before = heap.stats();
+        let put = |number: u64, size: usize| {
+            let data = message(number, size);
+            ring.put(&Message { data: &data, tag: 0, carry: &[] }, &mut patient())
+        };
+        let mut count = 0;
+        for size in [3_000_000, 100_000, 10_000, 500] {
+            while put(count, size).is_ok() {
+                count += 1;
+            }
+            assert!(matches!(put(count, size), Err(Stop::Heap(HeapError::NoMemory))));
+        }
+        let mut more = Vec::new();
+        while let Ok(held) = Held::create(heap, BlockKind::Memory, 100, |_| ()) {
+            more.push(held);
+        }
+        let holds = more.len() + kept.len();
+        let child = fork(|| {
+            // There was no memory for a list of all that its parent holds.
+            assert!(!kept[0].is_valid() && !ring.held().is_valid());
+            assert!(matches!(Held::open(heap, kept[0].handle(), BlockKind::Memory), Err(HeapError::NoMemory)));
+        });
+        assert_eq!(reap(child), 0);
+        heap.bury(child);
+        assert_eq!(heap.stats().objects as usize, holds + 1);
+        drop(more);
+        assert_eq!(drain(&ring), (0..count).collect::<Vec<_>>());
+        put(7, 3_000_000).unwrap();
+        assert_eq!(drain(&ring), [7]);
+        // The ring's chunks have grown, and the list of what we hold.
+        let now = heap.stats();
+        assert!((now.objects, now.members) == (before.objects, 1), "{now:?}");
     }
 
     fn full(heap: &Arc<Heap>) {

@@ -109,10 +109,7 @@ impl SemLock {
     /// With the pid from the member's seat if the holder had no time to leave it in the lock.
     fn named(&self, mut holder: Holder) -> Holder {
         if holder.pid == 0 {
-            let (sitting, pid) = self.words.heap().seat(seat_of(holder.member)).occupant();
-            if sitting == holder.member {
-                holder.pid = pid;
-            }
+            holder.pid = self.words.heap().seat(seat_of(holder.member)).pid_of(holder.member);
         }
         if holder.thread == 0 {
             holder.thread = holder.pid;

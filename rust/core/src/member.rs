@@ -29,6 +29,8 @@ pub struct Seat {
     start: AtomicU64,
     stack: AtomicU64,
     reserved: AtomicU64,
+    /// As `who`, of the one who sat here before: a lock may still name it after its burial.
+    before: AtomicU64,
     generation: AtomicU32,
     clean: AtomicU32,
     /// Offset of the member's first page of handles, 0 for none.
@@ -76,7 +78,14 @@ impl Seat {
 
     /// Empty the seat.
     pub fn empty(&self) {
+        self.before.store(self.who.load(Ordering::SeqCst), Ordering::SeqCst);
         self.who.store(0, Ordering::SeqCst);
+    }
+
+    /// The pid of member `id`, whose seat this is or was; 0 if it sat here too long ago.
+    pub fn pid_of(&self, id: u32) -> u32 {
+        let sat = [&self.who, &self.before].map(|word| word.load(Ordering::SeqCst));
+        sat.into_iter().find(|who| (who >> 32) as u32 == id).map_or(0, |who| who as u32)
     }
 
     /// (id, pid) of who sits here; (0, 0) for nobody.

@@ -240,6 +240,10 @@ mod tests {
         assert!(!heap.seat(seat).sit(id, std::process::id()), "it was given away");
         let next = heap.seat(seat).reserve(seat).unwrap();
         assert!(next != id && seat_of(next) == seat_of(id));
+        assert!(heap.seat(seat).sit(next, std::process::id()));
+        heap.seat(seat).empty();
+        assert_eq!(heap.seat(seat).pid_of(next), std::process::id(), "a lock may name it still");
+        assert_eq!(heap.seat(seat).pid_of(id), 0);
     }
 
     /// A heap with few addresses; the one that the test was given has too many to use up.

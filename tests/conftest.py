@@ -3,6 +3,7 @@
 import ctypes
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
@@ -69,6 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "leaks(reason): the test leaves processes or descriptors on purpose")
     # Children that are started anew write their stacks too when the watchdog asks.
     os.environ["PYTHONFAULTHANDLER"] = "1"
+    # A shell starts its background jobs with Ctrl-C ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Orphans come to us, not to init, so that they are seen.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if not config.getoption("usepdb"):

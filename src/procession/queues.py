@@ -94,15 +94,21 @@ class _Ends:
     _recv_bytes = shown(lambda self: self._reader.recv_bytes)
     _send_bytes = shown(lambda self: self._writer.send_bytes)
 
-    # Of this process, and made anew where it is needed.
-    _local = frozenset({"_port", "_buffer", "_notempty", "_joincancelled"})
+    _parts: tuple[str, ...] = ("_reader", "_writer", "_rlock", "_wlock")
+    """What a pickle consists of."""
 
     def __getstate__(self) -> Any:
-        return self._port, {name: value for name, value in vars(self).items() if name not in self._local}
+        """The parts; None for one that was never used.
+
+        Not the attributes that a subclass adds: as with the stdlib's queues it must see to them,
+        and to what of them cannot travel, by itself.
+        """
+        made = {**vars(self), "_reader": self._reader, "_writer": self._writer}
+        return tuple(made.get(name) for name in self._parts)
 
     def __setstate__(self, state: Any) -> None:
-        self._port, attributes = state
-        vars(self).update(attributes)
+        parts = zip(self._parts, state, strict=True)
+        vars(self).update({name: part for name, part in parts if part is not None})
 
     def __repr__(self) -> str:
         name = f"{type(self).__module__}.{type(self).__qualname__}"
@@ -120,6 +126,7 @@ class Queue(_Ends, _StdQueue[T]):
     ``_on_queue_feeder_error(error, obj)`` of its own, that is called instead.
     """
 
+    _parts = ("_ignore_epipe", "_maxsize", "_reader", "_writer", "_rlock", "_wlock", "_sem", "_opid")
     # There is no feeder thread.
     _thread = _jointhread = _close = None
     _joincancelled = _ignore_epipe = False

@@ -94,15 +94,14 @@ if __name__ == "__main__":
     print(worker.queue.get(), worker.join(), worker.exitcode)
     with Pool(2) as pool:
         print(pool.map(double, range(4)))
-    with EXECUTOR as executor:
+    with ProcessPoolExecutor(2) as executor:
         print(list(executor.map(double, range(4))))
 """
 
 
 def test_a_program_that_installs_after_its_imports(tmp_path: Path, method: str) -> None:
     """Names that it bound are procession's, what it made by then works on, its children are as it is."""
-    executor = "ProcessPoolExecutor(2)" if method == "fork" else "Pool(1)"
-    text = f"METHOD = {method!r}\n{LATE.replace('EXECUTOR', executor)}"
+    text = f"METHOD = {method!r}\n{LATE}"
     (tmp_path / "late.py").write_text(text, encoding="utf-8")
     assert run_python("late.py", cwd=tmp_path).check().stdout.splitlines() == [
         "Counter({'procession': 7})",
@@ -234,13 +233,12 @@ if __name__ == "__main__":
     context = multiprocessing.get_context({method!r})
     with context.Pool(1) as pool:
         print(whose(0), pool.map(whose, [1]))
-    if {method == "fork"}:
-        with ProcessPoolExecutor(1, mp_context=context) as executor:
-            print(list(executor.map(whose, [1])))
+    with ProcessPoolExecutor(1, mp_context=context) as executor:
+        print(list(executor.map(whose, [1])))
 """,
         encoding="utf-8",
     )
     path = {"PYTHONPATH": str(tmp_path)}
     result = run_python("-m", "procession", "program.py", cwd=tmp_path, env=path).check()
     lines = ["{'procession'} [{'procession'}]", "[{'procession'}]"]
-    assert result.stdout.splitlines() == lines[: 2 if method == "fork" else 1]
+    assert result.stdout.splitlines() == lines

@@ -73,4 +73,9 @@ def __getattr__(name: str) -> _typing.Any:
         from ._install import install
 
         return install
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Before a room is imported, the import system asks for it here; the finder is one itself.
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ._finder import attribute
+
+    return attribute(name)

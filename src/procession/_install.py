@@ -46,7 +46,6 @@ def _install() -> None:
     _rebind.rebase(pairs)
     for original, ours in pairs.items():
         _stdlib.hide(original, ours)
-    _find_as_attributes()
     _unite_contexts()
     for name, do in _AFTERWARDS.items():
         if name in sys.modules:
@@ -56,20 +55,6 @@ def _install() -> None:
 
 def _counterpart(name: str, original: ModuleType) -> ModuleType:
     return import_module(f"{_OURS}.{name}".rstrip(".")) if _finder.is_ours(name) else original
-
-
-def _find_as_attributes() -> None:
-    """Let programs say ``multiprocessing.connection`` that have imported something else of it."""
-    package: Any = sys.modules[_OURS]
-    given = package.__getattr__
-
-    def find(name: str) -> Any:
-        try:
-            return given(name)
-        except AttributeError:
-            return _finder.attribute(name)
-
-    package.__getattr__ = find
 
 
 # ---- what else changes, once a module is there ----------------------------------------------

@@ -10,7 +10,7 @@ from typing import NoReturn
 from . import _alias
 from .start import child, command, serverlink
 
-__all__ = ["ensure_running", "get_inherited_fds", "main", "set_forkserver_preload"]
+__all__ = [*_std.__all__, "main"]  # noqa: PLE0604
 
 
 def ensure_running() -> None:

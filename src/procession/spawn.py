@@ -7,7 +7,7 @@ from typing import NoReturn
 from . import _alias
 from .start import command
 
-__all__ = ["freeze_support", "spawn_main"]
+__all__ = [*_std.__all__, "spawn_main"]  # noqa: PLE0604
 
 
 def spawn_main(**given: int) -> NoReturn:

@@ -206,10 +206,7 @@ def place(tmp_path: Path, method: str) -> Path:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_script_does_the_same(place: Path, name: str, method: str, request: pytest.FixtureRequest) -> None:
-    if name == "executor" and method != "fork":
-        # The executor's queue is a subclass whose attributes the stdlib's would not pickle.
-        request.applymarker(pytest.mark.xfail(reason="ours pickles them", strict=False))
+def test_a_script_does_the_same(place: Path, name: str) -> None:
     alike(f"{name}.py", cwd=place).check()
 
 

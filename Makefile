@@ -5,17 +5,18 @@
 #   make stress TEST=tests/test_queues.py N=200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint types bench stress clean
+.PHONY: help setup build demo test test-all conformance lint types bench stress clean
 
 # Rust's installer puts cargo where only login shells look.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 export PYTHON ARGS
 
 VENV_PYTHON := .venv/bin/python
-PREPARE = @python=$$(sh tools/find_python.sh) && "$$python" -m tools.prepare
+FIND_AND_PREPARE = python=$$(sh tools/find_python.sh) && "$$python" -m tools.prepare
+PREPARE = @$(FIND_AND_PREPARE)
 
 help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 setup: ## a virtual environment in .venv with everything that developing needs
 	$(PREPARE) dev
@@ -31,6 +32,16 @@ test: ## everything: Rust, Python on every start method, lint, types, import con
 	$(PREPARE) dev
 	@$(VENV_PYTHON) -m tools.check $(ONLY)
 
+test-all: ## test, CPython's suite with every Python that is found, programs of others
+	$(PREPARE) dev
+	@$(VENV_PYTHON) -m tools.check all
+
+# PYTHON says here whose tests are run, the virtual environment stays what it is.
+conformance: ## CPython's own tests on procession: PYTHON=python3.13 METHOD=spawn ONLY="TestQueue*"
+	@unset PYTHON; $(FIND_AND_PREPARE) dev
+	@$(VENV_PYTHON) -m tests.conformance --method $(or $(METHOD),all) --only "$(ONLY)" \
+		$(if $(PYTHON),--python "$(PYTHON)")
+
 lint: ## format, lint and import contract
 	$(PREPARE) dev
 	@$(VENV_PYTHON) -m tools.check lint
@@ -39,8 +50,9 @@ types: ## strict types, and the stub against the native module
 	$(PREPARE) dev
 	@$(VENV_PYTHON) -m tools.check types
 
-bench: ## measurements side by side with multiprocessing (ARGS="lock ring")
+bench: ## measurements side by side with other libraries (ARGS="apply imap --repeats 3")
 	$(PREPARE) demo
+	@$(VENV_PYTHON) -m tools.peers
 	@$(VENV_PYTHON) -m benchmarks.run $(ARGS)
 
 stress: ## one test N times on a busy machine: TEST=... N=200

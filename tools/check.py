@@ -16,6 +16,7 @@ from .paths import ROOT, VENV
 PYTHON = sys.executable
 STUBTEST = ("--concise", "--ignore-unused-allowlist", "--allowlist", "tools/stubtest.txt")
 RUST = ("--manifest-path", "rust/Cargo.toml")
+CONFORMANCE = (PYTHON, "-m", "tests.conformance")
 CORE = (*RUST, "-p", "procession-core", "--quiet")
 
 
@@ -59,20 +60,30 @@ PARTS = (
     Part("cargo-test", "rust", ("cargo", "test", *CORE, "--features", "faults")),
     Part("loom", "rust", ("cargo", "test", *CORE, "--release"), LOOM),
     Part("pytest", "python", (PYTHON, "-m", "pytest", "-q", "--durations=10")),
+    Part("conformance", "python", (*CONFORMANCE, "--method", "forkserver", "--quick")),
+    Part("all-conformance", "all", (*CONFORMANCE, "--python", "all")),
+    Part("clients", "all", (PYTHON, "-m", "tests.clients")),
 )
+"""Those of the group `all` run when they are asked for, alone."""
 
 
 def main(names: list[str]) -> int:
-    """Run the parts named, or all; 1 if one failed."""
+    """Run the parts named, by default what CI runs, with `all` everything; 1 if one failed."""
     unknown = set(names) - {p.name for p in PARTS} - {p.group for p in PARTS}
     if unknown:
         print(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(p.name for p in PARTS)}")
         return 2
-    results = [run(part) for part in PARTS if not names or {part.name, part.group} & set(names)]
+    results = [run(part) for part in PARTS if _is_meant(part, set(names))]
     print("\n==== summary")
     for name, word, seconds in results:
         print(f"{word:8} {name:12} {seconds:7.1f} s")
     return int(any(word == "FAILED" for _, word, _ in results))
+
+
+def _is_meant(part: Part, names: set[str]) -> bool:
+    if not names:
+        return part.group != "all"
+    return "all" in names or bool({part.name, part.group} & names)
 
 
 def run(part: Part) -> tuple[str, str, float]:

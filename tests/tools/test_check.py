@@ -34,6 +34,18 @@ def test_parts_and_groups_are_chosen_by_name(capfd: pytest.CaptureFixture[str]) 
     assert check.main(["some"]) == 1
 
 
+def test_some_parts_run_only_when_all_is_asked_for(
+    parts: list[check.Part], capfd: pytest.CaptureFixture[str]
+) -> None:
+    parts[:] = [parts[0], check.Part("long", "all", (sys.executable, "-c", "print('took long')"))]
+    assert check.main([]) == 0
+    assert "took long" not in capfd.readouterr().out
+    assert check.main(["all"]) == 0
+    out = capfd.readouterr().out
+    assert "took long" in out
+    assert "passed   good" in out
+
+
 @pytest.mark.usefixtures("parts")
 def test_an_unknown_part_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert check.main(["god"]) == 2

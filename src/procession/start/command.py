@@ -8,6 +8,8 @@ from multiprocessing import resource_tracker as _resource_tracker
 from multiprocessing import spawn as _spawn
 from multiprocessing import util as _util
 
+from .. import _stdlib
+
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The folder to import this package from."""
 
@@ -22,7 +24,7 @@ def line(entry: str, /, **given: object) -> list[str]:
         return [sys.executable, "--multiprocessing-fork", *(f"{k}={v!r}" for k, v in given.items())]
     function = "spawn_main" if entry == "spawn" else "main"
     arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
-    program = f"{_path()}from procession.{entry} import {function}; {function}({arguments})"
+    program = f"{_path()}{_install()}from procession.{entry} import {function}; {function}({arguments})"
     flags = _util._args_from_interpreter_flags()  # type: ignore[attr-defined]
     mark = ["--multiprocessing-fork"] if entry == "spawn" else []
     return [_interpreter(), *flags, "-c", program, *mark]
@@ -53,8 +55,15 @@ def tracker() -> int:
 
 def tidy_main(name: str) -> None:
     """Take out of `__main__` what our command line has put there; it is the program's namespace."""
-    for ours in (name, "sys"):
+    if getattr(sys, "frozen", False):
+        return  # there it had nothing to do with what main has
+    for ours in (name, "install", "sys"):
         vars(sys.modules["__main__"]).pop(ours, None)
+
+
+def _install() -> str:
+    """What makes a new interpreter as this one is, before it imports or unpickles anything."""
+    return "from procession._install import install; install(); " if _stdlib.moved() else ""
 
 
 def _interpreter() -> str:

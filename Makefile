@@ -5,7 +5,7 @@
 #   make stress TEST=tests/test_queues.py N=200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-all conformance lint types bench stress clean
+.PHONY: help setup build demo test test-all conformance lint types docs bench stress clean
 
 # Rust's installer puts cargo where only login shells look.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -49,6 +49,10 @@ lint: ## format, lint and import contract
 types: ## strict types, and the stub against the native module
 	$(PREPARE) dev
 	@$(VENV_PYTHON) -m tools.check types
+
+docs: ## the documentation, into build/docs; a warning is an error
+	$(PREPARE) docs
+	@$(VENV_PYTHON) -m tools.check docs
 
 bench: ## measurements side by side with other libraries (ARGS="apply imap --repeats 3")
 	$(PREPARE) demo

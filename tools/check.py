@@ -59,6 +59,8 @@ PARTS = (
     Part("stubs", "types", (PYTHON, "-m", "mypy.stubtest", "procession._core", *STUBTEST)),
     Part("cargo-test", "rust", ("cargo", "test", *CORE, "--features", "faults")),
     Part("loom", "rust", ("cargo", "test", *CORE, "--release"), LOOM),
+    # All is read anew: a second run would not repeat the warnings of the first.
+    Part("docs", "docs", (PYTHON, "-m", "sphinx", "-q", "-E", "-W", "--keep-going", "docs", "build/docs")),
     Part("pytest", "python", (PYTHON, "-m", "pytest", "-q", "--durations=10")),
     Part("conformance", "python", (*CONFORMANCE, "--method", "forkserver", "--quick")),
     Part("all-conformance", "all", (*CONFORMANCE, "--python", "all")),

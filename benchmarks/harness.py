@@ -1,37 +1,36 @@
-"""How a case is measured: contenders in turn, several times over, medians with their spread."""
+"""What a case is, and how its figures are taken together."""
 
-import os
-import platform
 import statistics
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 Contender = Callable[[int], float]
-"""Measures once, with so many operations, and gives the value in the case's unit."""
+"""Measures once, with so many operations; gives seconds an operation (or the case's own unit)."""
+
+OURS = "procession"
+FLOOR = "floor"
+BEST = "best peer"
 
 
 @dataclass(frozen=True)
 class Case:
-    """One question, and everybody who answers it."""
+    """One question, and everybody who answers it; less is better."""
 
     name: str
     title: str
-    unit: str
-    operations: int
-    contenders: dict[str, Contender]
-    floor: str
-    """The contender that nobody can beat: the same work with the part in question left out."""
-    higher_is_better: bool = False
-    target: float | None = None
-    """What the first contender must reach."""
+    contenders: Mapping[str, Contender]
+    """By name: `OURS`, each peer's, and `FLOOR`: what the work costs without any library."""
+    operations: int = 1
+    unit: str = "s"
+    """Seconds are shown as µs, ms or s; any other unit as it is."""
+    targets: Mapping[str, float] = field(default_factory=dict)
+    """How many times faster than this peer, or than `BEST`, procession is to be."""
+    limit: float | None = None
+    """The most that procession's own value may be."""
 
-    def met(self, value: float) -> bool:
-        """Does `value` reach the target?"""
-        if self.target is None:
-            return True
-        return value >= self.target if self.higher_is_better else value < self.target
+    def peers(self) -> list[str]:
+        """All but us and the floor."""
+        return [name for name in self.contenders if name not in {OURS, FLOOR}]
 
 
 @dataclass(frozen=True)
@@ -46,56 +45,36 @@ class Measured:
         """What is reported."""
         return statistics.median(self.values)
 
-    @property
-    def spread(self) -> str:
-        """Lowest and highest."""
-        return f"{number(min(self.values))} to {number(max(self.values))}"
+
+@dataclass(frozen=True)
+class Verdict:
+    """One demand on a case, and what came of it."""
+
+    against: str
+    wanted: float
+    found: float
+    met: bool
 
 
-def measure(case: Case, repeats: int, scale: float) -> list[Measured]:
-    """Interleaved, so that a slow minute of the machine is shared by all."""
-    operations = max(10, int(case.operations * scale))
-    values: dict[str, list[float]] = {name: [] for name in case.contenders}
-    for _ in range(repeats):
-        for name, contender in case.contenders.items():
-            values[name].append(contender(operations))
-    return [Measured(name, found) for name, found in values.items()]
+def best_peer(case: Case, results: list[Measured]) -> Measured | None:
+    """The fastest of the others, by median."""
+    peers = [found for found in results if found.contender in case.peers()]
+    return min(peers, key=lambda found: found.median, default=None)
 
 
-def report(case: Case, results: list[Measured]) -> Iterator[str]:
-    """Lines of a table."""
-    yield f"{case.title} ({case.unit}, {'higher' if case.higher_is_better else 'lower'} is better)"
-    for result in results:
-        note = "floor" if result.contender == case.floor else _verdict(case, result)
-        yield f"    {result.contender:28} {number(result.median):>12}   {result.spread:28} {note}".rstrip()
-
-
-def _verdict(case: Case, result: Measured) -> str:
-    if case.target is None or result.contender != next(iter(case.contenders)):
-        return ""
-    word = "at least" if case.higher_is_better else "under"
-    return f"{'met' if case.met(result.median) else 'MISSED'}: {word} {number(case.target)}"
-
-
-def number(value: float) -> str:
-    """Three digits that count, thousands set apart."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on."""
-    return {
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "usable_cores": len(os.sched_getaffinity(0)),
-        "load_before": os.getloadavg()[0],
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-    }
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+def verdicts(case: Case, results: list[Measured]) -> list[Verdict]:
+    """Each of the case's demands held against what was measured."""
+    medians = {found.contender: found.median for found in results}
+    if OURS not in medians:
+        return []
+    if best := best_peer(case, results):
+        medians[BEST] = best.median
+    ours = medians[OURS]
+    found = [
+        Verdict(peer, wanted, medians[peer] / ours, medians[peer] / ours >= wanted)
+        for peer, wanted in case.targets.items()
+        if peer in medians
+    ]
+    if case.limit is not None:
+        found.append(Verdict("", case.limit, ours, ours <= case.limit))
+    return found

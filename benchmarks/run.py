@@ -1,48 +1,94 @@
 """Measure: ``python -m benchmarks.run [CASE ...]``; every case if none is named.
 
-Prints a table and writes benchmarks/results/TIME.json.  The Rust core's own benchmark runs first:
-it is what the same rings and locks cost without Python.
+Each measurement is a process of its own, contenders in turn, several times over.  Prints tables,
+writes benchmarks/results/TIME.json and the picture benchmarks/ratios.svg.  A contender that is not
+installed, fails or takes too long is named, and left out of its case.
 """
 
 import argparse
 import json
 import os
-import shutil
+import signal
 import subprocess
+import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tools import peers
+from tools.paths import PACKAGE, ROOT
+
+from . import core, table
 from .cases import CASES
-from .harness import machine, measure, report
+from .harness import OURS, Case, Measured, verdicts
+from .machine import machine
 
-ROOT = Path(__file__).parent.parent
+LIMIT = 120.0
+"""Seconds for one measurement."""
+SLOW = 8.0
+"""Who takes longer is measured once."""
 
 
-def rust() -> list[str]:
-    """What the core's benchmark says; nothing where there is no cargo or no such benchmark."""
-    if not (ROOT / "rust/core/examples/bench.rs").exists() or not shutil.which("cargo"):
-        return []
-    command = ["cargo", "run", "--quiet", "--release", "--manifest-path", "rust/Cargo.toml"]
-    done = subprocess.run(
-        [*command, "-p", "procession-core", "--example", "bench"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
+def measure(case: Case, repeats: int, scale: float) -> list[Measured]:
+    """Interleaved, so that a slow minute of the machine is shared by all."""
+    operations = max(1, int(case.operations * scale))
+    values: dict[str, list[float]] = {name: [] for name in case.contenders if peers.here(name)}
+    out: set[str] = set()
+    for turn in range(repeats):
+        for name, found in values.items():
+            if name in out:
+                continue
+            begin = time.perf_counter()
+            value = once(case.name, name, operations)
+            if value is not None:
+                found.append(value)
+            if value is None or (turn == 0 and time.perf_counter() - begin > SLOW):
+                out.add(name)
+    return [Measured(name, found) for name, found in values.items() if found]
+
+
+def once(case: str, contender: str, operations: int) -> float | None:
+    """The value, or None and a line that says why there is none."""
+    command = [sys.executable, "-m", "benchmarks.one", case, contender, str(operations)]
+    group = subprocess.Popen(
+        command, cwd=ROOT, env=environment(), stdout=-1, stderr=-1, text=True, start_new_session=True
     )
-    return done.stdout.splitlines()
+    try:
+        out, said = group.communicate(timeout=LIMIT)
+        return float(out)
+    except subprocess.TimeoutExpired:
+        said = f"no answer in {LIMIT:g} s"
+    except ValueError:
+        said = (said.strip() or "no answer").splitlines()[-1]
+    finally:
+        _end(group)
+    print(f"    {case}: {contender} is left out: {said}", flush=True)
+    return None
+
+
+def _end(group: subprocess.Popen[str]) -> None:
+    """What a library left running would be in the way of the next."""
+    with suppress(ProcessLookupError):
+        os.killpg(group.pid, signal.SIGKILL)
+    group.communicate()
+
+
+def environment() -> dict[str, str]:
+    """Where the package and its peers are found, by children too."""
+    path = os.pathsep.join(map(str, (PACKAGE.parent, ROOT, peers.FOLDER)))
+    return os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
 
 
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="benchmarks.run", description=__doc__)
     parser.add_argument("case", nargs="*", help=f"of {', '.join(case.name for case in CASES)}")
-    parser.add_argument("--repeats", type=int, default=7, help="measurements of each contender")
+    parser.add_argument("--repeats", type=int, default=5, help="measurements of each contender")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the number of operations")
-    parser.add_argument("--no-rust", action="store_true", help="leave out the core's own benchmark")
     parser.add_argument("--json", type=Path, help="where to write the results")
+    parser.add_argument("--picture", type=Path, help="where to draw the ratios (needs all cases)")
     found = parser.parse_args()
     if unknown := set(found.case) - {case.name for case in CASES}:
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
@@ -50,27 +96,48 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print, write, draw."""
     chosen = options()
-    facts = machine()
-    print("  ".join(f"{name}: {value}" for name, value in facts.items()), flush=True)
-    core = [] if chosen.no_rust else rust()
-    print("\n".join(["", "Rust core", *(f"    {line}" for line in core)]) if core else "", flush=True)
-    cases = []
+    facts = machine(peers.versions())
+    print("  ".join(f"{name}: {fact}" for name, fact in facts.items()), flush=True)
+    rust = [] if chosen.case else core.figures()
+    print("\n".join(["", *rust]), flush=True)
+    measured = []
     for case in CASES:
         if chosen.case and case.name not in chosen.case:
             continue
         results = measure(case, chosen.repeats, chosen.scale)
-        print("\n".join(["", *report(case, results)]), flush=True)
-        cases.append({"name": case.name, "unit": case.unit, "results": [asdict(found) for found in results]})
-    write(chosen.json, {"machine": facts, "rust": core, "cases": cases})
+        print("\n".join([*table.lines(case, results), ""]), flush=True)
+        measured.append((case, results))
+    print("\n".join(table.markdown(measured)))
+    print("\n" + count(measured))
+    write(chosen.json, facts, rust, measured)
+    if chosen.picture:
+        from .picture import draw
+
+        sys.path.append(str(peers.FOLDER))
+        draw(chosen.picture, measured)
 
 
-def write(path: Path | None, results: dict[str, Any]) -> None:
+def count(measured: list[tuple[Case, list[Measured]]]) -> str:
+    """How many demands were met, and the cases of those that were not."""
+    found = [(case.name, verdict.met) for case, results in measured for verdict in verdicts(case, results)]
+    missed = [name for name, met in found if not met]
+    silent = [case.name for case, results in measured if OURS not in {one.contender for one in results}]
+    text = f"{len(found) - len(missed)} of {len(found)} demands met"
+    text += f"; missed: {', '.join(missed)}" if missed else ""
+    return text + (f"; procession gave no value: {', '.join(silent)}" if silent else "")
+
+
+def write(path: Path | None, facts: dict[str, Any], rust: list[str], measured: Any) -> None:
     """Keep what was measured; the folder is not part of the repository."""
     path = path or ROOT / "benchmarks/results" / time.strftime("%Y%m%d-%H%M%S.json")
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    cases = [
+        {"name": case.name, "title": case.title, "unit": case.unit, "results": [*map(asdict, results)]}
+        for case, results in measured
+    ]
+    path.write_text(json.dumps({"machine": facts, "rust": rust, "cases": cases}, indent=1), encoding="utf-8")
     print(f"\nwritten to {os.path.relpath(path)}")
 
 

@@ -1,7 +1,19 @@
-"""The cases, one file each; a new one is added to the list here."""
+"""The cases, one file a matter; a new one is added to its file's `CASES`."""
 
 from benchmarks.harness import Case
 
-from . import lock, ring, simple_queue
+from . import data, growth, importing, locks, managers, pipes, queues, starts, tasks
 
-CASES: list[Case] = [ring.CASE, simple_queue.CASE, lock.CASE]
+__all__ = ["CASES"]
+
+CASES: list[Case] = [
+    *tasks.CASES,
+    *data.CASES,
+    *queues.CASES,
+    *pipes.CASES,
+    *locks.CASES,
+    *managers.CASES,
+    *starts.CASES,
+    *importing.CASES,
+    *growth.CASES,
+]

@@ -1,59 +1,64 @@
-"""How a case is measured and shown."""
+"""What is made of the figures."""
 
-from benchmarks.harness import Case, machine, measure, number, report
+import pytest
 
-
-def case(target: float, higher: bool) -> Case:
-    asked: list[tuple[str, int]] = []
-
-    def contender(name: str, value: float) -> float:
-        asked.append((name, len(asked)))
-        return value + len(asked)
-
-    return Case(
-        name="some",
-        title="Some thing",
-        unit="µs",
-        operations=1000,
-        contenders={
-            "procession": lambda operations: contender("procession", operations),
-            "nothing": lambda _: contender("nothing", 0),
-        },
-        floor="nothing",
-        higher_is_better=higher,
-        target=target,
-    )
+from benchmarks.harness import BEST, FLOOR, OURS, Case, Measured, best_peer, verdicts
+from benchmarks.table import lines, markdown, value
 
 
-def test_contenders_take_turns() -> None:
-    first, second = measure(case(1, higher=False), repeats=3, scale=1)
-    assert first.values == [1001, 1003, 1005]
-    assert second.values == [2, 4, 6]
-    assert first.median == 1003
+def nobody(_: int) -> float:
+    return 0.0
 
 
-def test_a_scale_makes_it_short() -> None:
-    (first, _) = measure(case(1, higher=False), repeats=1, scale=0.1)
-    assert first.values == [101]
+CASE = Case(
+    "case",
+    "a case",
+    {OURS: nobody, "slow": nobody, "fast": nobody, FLOOR: nobody},
+    targets={BEST: 4, "slow": 6},
+    limit=2.5,
+)
+RESULTS = [
+    Measured(OURS, [2.0, 1.0, 3.0]),
+    Measured("slow", [10.0, 11.0, 12.0]),
+    Measured("fast", [9.0, 7.0, 8.0]),
+    Measured(FLOOR, [0.5]),
+]
 
 
-def test_the_table_says_whether_the_target_is_met() -> None:
-    for target, higher, verdict in [
-        (10, False, "MISSED: under 10"),
-        (5000, False, "met: under 5,000"),
-        (10, True, "met: at least 10"),
-        (5000, True, "MISSED: at least 5,000"),
-    ]:
-        some = case(target, higher)
-        title, first, second = report(some, measure(some, repeats=1, scale=1))
-        assert ("higher" if higher else "lower") in title
-        assert first.endswith(verdict)
-        assert second.endswith("floor")
+def test_the_best_peer_is_the_fastest_of_the_others() -> None:
+    best = best_peer(CASE, RESULTS)
+    assert best is not None
+    assert (best.contender, best.median) == ("fast", 8.0)
 
 
-def test_numbers_have_three_digits_that_count() -> None:
-    assert [number(v) for v in (0.12345, 1.5, 99.96, 1234567.8)] == ["0.123", "1.5", "100", "1,234,568"]
+def test_verdicts() -> None:
+    found = [(verdict.against, verdict.found, verdict.met) for verdict in verdicts(CASE, RESULTS)]
+    assert found == [(BEST, 4.0, True), ("slow", 5.5, False), ("", 2.0, True)]
 
 
-def test_the_machine_is_described() -> None:
-    assert {"cpu", "cores", "kernel", "python"} <= set(machine())
+def test_who_was_not_measured_gives_no_verdict() -> None:
+    assert verdicts(CASE, RESULTS[1:]) == []
+    assert [verdict.against for verdict in verdicts(CASE, RESULTS[:1])] == [""]
+
+
+def test_what_is_printed() -> None:
+    text = "\n".join(lines(CASE, RESULTS))
+    assert "slow                       11 s     5.50x   10 s to 12 s" in text
+    assert "MISSED 5.50x of slow, wanted 6.00x" in text
+    assert "met    4.00x of best peer, wanted 4.00x" in text
+    *_, row = markdown([(CASE, RESULTS)])
+    assert row == "| a case | 2 s | 8 s (fast) | 500 ms | 4.0x |"
+
+
+@pytest.mark.parametrize(
+    ("found", "unit", "text"),
+    [
+        (2.0, "s", "2 s"),
+        (0.0123, "s", "12.3 ms"),
+        (4.567e-6, "s", "4.57 µs"),
+        (5e-8, "s", "50 ns"),
+        (1.5, "x", "1.5 x"),
+    ],
+)
+def test_values(found: float, unit: str, text: str) -> None:
+    assert value(found, unit) == text

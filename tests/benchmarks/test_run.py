@@ -10,16 +10,17 @@ from tests.kit import run_python
 ROOT = Path(__file__).parents[2]
 
 
-def test_every_case_runs_and_is_written_down(tmp_path: Path) -> None:
+def test_what_is_measured_is_written_down(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
-    small = ["--scale", "0.01", "--repeats", "2", "--no-rust", "--json", str(file)]
+    small = ["lock", "value", "--scale", "0.01", "--repeats", "2", "--json", str(file)]
     result = run_python("-m", "benchmarks.run", *small, cwd=ROOT).check()
-    assert "16 bytes there and back" in result.stdout
+    assert "| Lock, free, taken and given |" in result.stdout
     found = json.loads(file.read_text(encoding="utf-8"))
     assert found["machine"]["cores"] >= 1
-    assert [case["name"] for case in found["cases"]] == ["ring", "simple_queue", "lock"]
-    values = [value for case in found["cases"] for one in case["results"] for value in one["values"]]
-    assert min(values) > 0
+    assert [case["name"] for case in found["cases"]] == ["lock", "value"]
+    values = {one["contender"]: one["values"] for one in found["cases"][0]["results"]}
+    assert {"procession", "multiprocessing", "floor"} <= set(values)
+    assert all(len(some) == 2 and min(some) > 0 for some in values.values())
 
 
 @pytest.mark.parametrize("name", ["nonsense"])

@@ -1,0 +1,92 @@
+"""Locks, events and values."""
+
+import threading
+from typing import Any
+
+from benchmarks.harness import BEST, FLOOR, Case
+from benchmarks.pairs import context, each, everybody, running, seconds
+
+
+def take(lock: Any, times: int) -> None:
+    acquire, release = lock.acquire, lock.release
+    for _ in range(times):
+        acquire()
+        release()
+
+
+def free(package: str, operations: int) -> float:
+    lock = context(package).Lock()
+    return seconds(lambda: take(lock, operations)) / operations
+
+
+def thread_lock(operations: int) -> float:
+    """A lock between threads."""
+    return seconds(lambda: take(threading.Lock(), operations)) / operations
+
+
+def _take_from(begin: Any, lock: Any, times: int) -> None:
+    begin.wait()
+    take(lock, times)
+
+
+def contended(package: str, operations: int) -> float:
+    """Each of two processes takes it so often; time for both."""
+    kind = context(package)
+    lock, begin = kind.Lock(), kind.Barrier(2)
+
+    def both() -> None:
+        with running(package, _take_from, begin, lock, operations // 2):
+            _take_from(begin, lock, operations // 2)
+
+    return seconds(both) / operations
+
+
+def _answer(there: Any, back: Any, times: int) -> None:
+    for _ in range(times):
+        there.wait()
+        there.clear()
+        back.set()
+
+
+def event(package: str, operations: int) -> float:
+    """Set here, seen there, set there, seen here."""
+    kind = context(package)
+    there, back = kind.Event(), kind.Event()
+
+    def once() -> None:
+        there.set()
+        back.wait()
+        back.clear()
+
+    with running(package, _answer, there, back, operations + 1):
+        once()
+        return each(once, operations)
+
+
+def count(value: Any, times: int) -> None:
+    for _ in range(times):
+        with value.get_lock():
+            value.value += 1
+
+
+def value(package: str, operations: int) -> float:
+    shared = context(package).Value("i", 0)
+    found = seconds(lambda: count(shared, operations)) / operations
+    assert shared.value == operations
+    return found
+
+
+CASES = [
+    Case(
+        "lock",
+        "Lock, free, taken and given",
+        everybody(free) | {FLOOR: thread_lock},
+        500_000,
+        targets={BEST: 1},
+    ),
+    Case(
+        "lock-contended", "Lock, wanted by two processes", everybody(contended), 100_000, targets={BEST: 1.5}
+    ),
+    Case("event", "Event there and back", everybody(event), 3_000, targets={BEST: 10}),
+    Case("value", "Value += 1 under its lock", everybody(value), 100_000, targets={BEST: 2}),
+]

@@ -13,27 +13,27 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of a data file: tests, by a pattern of METHOD/CLASS.TEST, and what to say of them.
+    """A line of a data file: tests, by patterns of METHOD/CLASS.TEST, and what to say of them.
 
-    In the table `skip` it is a pattern of what a test says that is not run.
+    In the table `skip` they are patterns of what a test says that is not run.
     """
 
     kind: str
-    pattern: str
+    patterns: tuple[str, ...]
     reason: str
     pythons: tuple[str, ...] = ("*",)
 
     def covers(self, text: str, version: str) -> bool:
         """Is it about this test, run by this version (as 3.11) of Python?"""
         ours = any(fnmatchcase(version, python) for python in self.pythons)
-        return ours and fnmatchcase(text, self.pattern)
+        return ours and any(fnmatchcase(text, pattern) for pattern in self.patterns)
 
 
 def read(name: str) -> list[Entry]:
     """The entries of a data file beside this one; kinds are the names of its tables."""
     tables = tomllib.loads((_HERE / name).read_text("utf-8"))
     return [
-        Entry(kind, entry["pattern"], entry["reason"], tuple(entry.get("pythons", ("*",))))
+        Entry(kind, tuple(entry["tests"]), entry["reason"], tuple(entry.get("pythons", ("*",))))
         for kind, entries in tables.items()
         for entry in entries
     ]

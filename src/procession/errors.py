@@ -61,7 +61,7 @@ class OwnerDiedError(Travelling, ProcessError):
     def __init__(self, pid: int, name: str | None = None, tid: int | None = None) -> None:
         thread = "" if tid is None or tid == pid else f", thread {tid}"
         super().__init__(
-            f"process {_called(pid, name)}{thread} died while it held the lock;"
+            f"process {called(pid, name)}{thread} died while it held the lock;"
             " what the lock guards may be half changed; the lock is free again"
         )
         self.pid = pid
@@ -69,12 +69,24 @@ class OwnerDiedError(Travelling, ProcessError):
         self.tid = tid
 
 
-def _called(pid: int, name: str | None) -> str:
+def called(pid: int, name: str | None) -> str:
+    """A process in messages."""
     return str(pid) if name is None else f"{name!r} ({pid})"
 
 
 class DeadlockError(Travelling, ProcessError):
-    """Processes wait for each other in a circle; the message says who holds and wants what."""
+    """Processes or threads wait for each other's locks in a circle.
+
+    Raised in one of them, which takes nothing and goes on holding what it holds; the others go on
+    when it gives that back.  The message says who holds and wants what; locks are named by their
+    ``handle``.
+
+    `pids`: of the processes in the circle, the one that was told first.
+    """
+
+    def __init__(self, message: str, *, pids: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.pids = pids
 
 
 class TaskTimeoutError(Travelling, TimeoutError, builtins.TimeoutError):

@@ -3,9 +3,12 @@
 use crate::lean::{are_block_and_timeout, lean};
 use crate::shared::{HandleTuple, Shared, Words, attach, base, create, open, own};
 use crate::waiting::{Limit, Truth, wait};
+use procession_core::circle::{Bond, Link, Vigil, Who, member};
 use procession_core::heap::BlockKind;
 use procession_core::member::seat_of;
 use procession_core::semlock::{Caller, Holder, Kind, Refused, SemLock as Core, Taken};
+use procession_core::wait::{End, Patience};
+use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyAssertionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyType};
@@ -42,46 +45,88 @@ fn thread(pid: u32) -> u32 {
 }
 
 impl SemLock {
+    /// `scope`: for a with statement.
     #[inline]
-    fn caller<'a>(&self, alive: &'a dyn Fn(u32) -> bool) -> Caller<'a> {
+    fn caller<'a>(&self, scope: bool, alive: &'a dyn Fn(u32) -> bool) -> Caller<'a> {
         let heap = self.words.heap();
-        Caller { me: heap.me(), pid: heap.pid(), thread: thread(heap.pid()), alive }
+        Caller { me: heap.me(), pid: heap.pid(), thread: thread(heap.pid()), scope, alive }
     }
 
     #[inline]
     fn take(&self, py: Python<'_>, block: Truth, timeout: Option<f64>) -> PyResult<bool> {
         let lock = self.words.get()?;
-        if lock.try_acquire(&self.caller(&|_| true)) {
+        if lock.try_acquire(&self.caller(false, &|_| true)) {
             return Ok(true);
         }
-        self.take_slowly(py, lock, Limit::blocking(block, timeout)?)
+        self.take_slowly(py, lock, Limit::blocking(block, timeout)?, false)
+    }
+
+    #[inline]
+    fn enter(&self, py: Python<'_>) -> PyResult<bool> {
+        let lock = self.words.get()?;
+        if lock.try_acquire(&self.caller(true, &|_| true)) {
+            return Ok(true);
+        }
+        self.take_slowly(py, lock, Limit::Never, true)
     }
 
     #[cold]
-    fn take_slowly(&self, py: Python<'_>, lock: &Core, limit: Limit) -> PyResult<bool> {
+    fn take_slowly(&self, py: Python<'_>, lock: &Core, limit: Limit, scope: bool) -> PyResult<bool> {
         let heap = self.words.heap();
+        let mut circle = Vec::new();
         let taken = if limit == Limit::Now {
             // May be asked all the time, by who does something else meanwhile.
-            Some(lock.look(&self.caller(&|id| heap.seemed_alive(id))))
+            Some(lock.look(&self.caller(scope, &|id| heap.seemed_alive(id))))
         } else {
             let alive = |id| heap.is_alive(id);
             // The caller is asked for inside, where it is the one who waits.
             wait(py, limit, |patience| {
-                let caller = self.caller(&alive);
+                let caller = self.caller(scope, &alive);
                 // What a mutex guards is seldom given back so soon; what a semaphore tells may be.
                 if lock.kind() == Kind::Semaphore && self.words.spin(&|| lock.try_acquire(&caller)) {
                     return Ok(Taken::Yes);
                 }
-                match lock.acquire(&caller, patience) {
-                    Taken::No(end) => Err(end),
+                let taken = match limit {
+                    Limit::Never => self.wait_for_ever(lock, &caller, patience, &mut circle),
+                    _ => lock.acquire(&caller, patience),
+                };
+                match taken {
+                    Taken::No(end) if end != End::Deadlocked => Err(end),
                     taken => Ok(taken),
                 }
             })?
         };
         match taken {
             Some(Taken::OwnerDied(holder)) => Err(self.owner_died(py, holder)),
+            Some(Taken::No(_)) if !circle.is_empty() => Err(self.deadlocked(py, &circle)),
             taken => Ok(taken == Some(Taken::Yes)),
         }
+    }
+
+    /// A wait that nothing ends but the lock, unless it is one of a circle.
+    fn wait_for_ever(
+        &self,
+        lock: &Core,
+        caller: &Caller,
+        patience: &mut Patience,
+        circle: &mut Vec<Link>,
+    ) -> Taken {
+        let heap = self.words.heap();
+        let holder = |lock| heap.bond(lock);
+        let mut vigil = Vigil {
+            table: heap.waits(),
+            me: (caller.me as Who) << 32 | caller.thread as Who,
+            lock: self.words.offset(),
+            scope: caller.scope,
+            holder: &holder,
+            alive: caller.alive,
+            found: Default::default(),
+        };
+        let taken = lock.acquire_watched(caller, patience, &mut vigil);
+        if taken == Taken::No(End::Deadlocked) {
+            circle.extend_from_slice(vigil.circle());
+        }
+        taken
     }
 
     #[inline]
@@ -99,11 +144,18 @@ impl SemLock {
 
     fn owner_died(&self, py: Python<'_>, holder: Holder) -> PyErr {
         let holder = self.named(holder);
-        let error = py
-            .import("procession.errors")
-            .and_then(|errors| errors.getattr("OwnerDiedError"))
-            .and_then(|class| class.call1((holder.pid, py.None(), holder.thread)));
-        error.map_or_else(|error| error, PyErr::from_value)
+        raised(py, "owner_died", (holder.pid, holder.thread))
+    }
+
+    fn deadlocked(&self, py: Python<'_>, circle: &[Link]) -> PyErr {
+        let heap = self.words.heap();
+        let link = |link: &Link| {
+            let id = member(link.who);
+            let kind = if link.bond == Bond::Owner { "RLock" } else { "Lock" };
+            let certain = link.bond != Bond::Loose;
+            (heap.seat(seat_of(id)).pid_of(id), link.who as u32, kind, link.lock, certain)
+        };
+        raised(py, "deadlocked", (circle.iter().map(link).collect::<Vec<_>>(),))
     }
 
     /// With the pid from the member's seat if the holder had no time to leave it in the lock.
@@ -116,6 +168,15 @@ impl SemLock {
         }
         holder
     }
+}
+
+/// The error that this function of `procession._waits` makes.
+fn raised<'py>(py: Python<'py>, maker: &str, arguments: impl PyCallArgs<'py>) -> PyErr {
+    let error = py
+        .import("procession._waits")
+        .and_then(|waits| waits.getattr(maker))
+        .and_then(|maker| maker.call1(arguments));
+    error.map_or_else(|error| error, PyErr::from_value)
 }
 
 #[cold]
@@ -158,8 +219,8 @@ impl SemLock {
             None => {
                 let kind = kind_of(kind, value, maxvalue, owned)?;
                 let heap = own()?;
-                let caller =
-                    Caller { me: heap.me(), pid: heap.pid(), thread: thread(heap.pid()), alive: &|_| true };
+                let thread = thread(heap.pid());
+                let caller = Caller { me: heap.me(), pid: heap.pid(), thread, scope: false, alive: &|_| true };
                 let core = Core::new(kind, value as u32, maxvalue as u32, &caller);
                 create(py, &heap, BlockKind::SemLock, core)?
             }
@@ -183,7 +244,7 @@ impl SemLock {
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
-        self.take(py, Truth(true), None)
+        self.enter(py)
     }
 
     #[pyo3(signature = (_kind = None, _error = None, _trace = None))]
@@ -239,7 +300,7 @@ impl SemLock {
 }
 
 lean!(Acquire: SemLock, c"acquire", c"acquire($self, block=True, timeout=None)\n--\n\n", |py, lock, arguments| {
-    let plain = are_block_and_timeout(arguments) && lock.words.get().ok()?.try_acquire(&lock.caller(&|_| true));
+    let plain = are_block_and_timeout(arguments) && lock.words.get().ok()?.try_acquire(&lock.caller(false, &|_| true));
     plain.then(|| Ok(PyBool::new(py, true).to_owned().into_any()))
 });
 

@@ -77,7 +77,7 @@ mod bench {
     }
 
     fn lock(heap: &Arc<Heap>, kind: Kind) -> f64 {
-        let caller = Caller { me: heap.me(), pid: heap.pid(), thread: 1, alive: &|_| true };
+        let caller = Caller { me: heap.me(), pid: heap.pid(), thread: 1, scope: false, alive: &|_| true };
         let held = object(heap, BlockKind::SemLock, SemLock::new(kind, 1, 1, &caller));
         // SAFETY: it lies there.
         let lock = unsafe { heap.at::<SemLock>(held.offset()) };

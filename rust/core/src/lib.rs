@@ -3,7 +3,8 @@
 //!
 //! Reading order: [`member`] (who is alive), [`mutex`] (a lock whose dead holder is noticed),
 //! [`heap`] (blocks, objects, and what happens to those of the dead), then the primitives
-//! [`semlock`], [`semaphore`], [`event`], [`waitlist`], and [`ring`] over [`lane`] and [`claims`].
+//! [`semlock`] (and [`circle`], where its waiters tell what they wait for), [`semaphore`], [`event`],
+//! [`waitlist`], and [`ring`] over [`lane`] and [`claims`].
 //!
 //! Two rules hold everywhere:
 //! - *A commit is one store.* Each structure is consistent after every instruction, so a process
@@ -14,6 +15,7 @@
 
 #![warn(missing_docs)]
 
+pub mod circle;
 pub mod claims;
 pub mod event;
 pub mod fault;

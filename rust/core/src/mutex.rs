@@ -16,7 +16,7 @@
 use crate::fault::step;
 use crate::futex;
 use crate::sync::{AtomicU32, Ordering, spin_loop};
-use crate::wait::{End, FIRST_LOOK, LAST_LOOK, Patience, Slept};
+use crate::wait::{End, FIRST_LOOK, LAST_LOOK, Patience, Slept, Watch};
 
 /// Bit 31 of the word: somebody may sleep on it.
 pub const SLEEPERS: u32 = 1 << 31;
@@ -74,9 +74,34 @@ impl Mutex {
 
     /// Take it, waiting as long as `patience` lasts; `alive` tells whether a member lives.
     pub fn lock(&self, me: u32, alive: &dyn Fn(u32) -> bool, patience: &mut Patience) -> Result<Held, End> {
+        self.lock_watched(me, alive, patience, &mut ())
+    }
+
+    /// As [`Mutex::lock`]; `watch` looks on.
+    pub fn lock_watched(
+        &self,
+        me: u32,
+        alive: &dyn Fn(u32) -> bool,
+        patience: &mut Patience,
+        watch: &mut dyn Watch,
+    ) -> Result<Held, End> {
         if self.try_lock_spinning(me) {
             return Ok(Held::Clean);
         }
+        let held = self.lock_slowly(me, alive, patience, watch);
+        if held != Err(End::Forked) {
+            watch.leaves();
+        }
+        held
+    }
+
+    fn lock_slowly(
+        &self,
+        me: u32,
+        alive: &dyn Fn(u32) -> bool,
+        patience: &mut Patience,
+        watch: &mut dyn Watch,
+    ) -> Result<Held, End> {
         let mut slice = FIRST_LOOK;
         patience.begin();
         loop {
@@ -90,10 +115,11 @@ impl Mutex {
             if seen & SLEEPERS == 0 && !self.exchange(seen, seen | SLEEPERS) {
                 continue;
             }
-            if patience.sleep(&self.word, seen | SLEEPERS, slice)? == Slept::Slice {
+            if patience.sleep_watched(&self.word, seen | SLEEPERS, slice, watch)? == Slept::Slice {
                 if let Some(dead) = self.inherit(me, alive) {
                     return Ok(Held::Inherited(dead));
                 }
+                watch.looks()?;
                 slice = (slice * 2).min(LAST_LOOK);
             }
         }
@@ -129,6 +155,11 @@ impl Mutex {
     #[inline]
     pub fn holder(&self) -> u32 {
         self.word.load(Ordering::Relaxed) & ID
+    }
+
+    /// As [`Mutex::holder`]; what was written before the lock was last given back is seen too.
+    pub fn holder_and_before(&self) -> u32 {
+        self.word.load(Ordering::Acquire) & ID
     }
 
     #[inline]

@@ -3,11 +3,12 @@
 //! The thread and the count stand beside the mutex and are written only by its holder; a reader
 //! that is not the holder may see them late, which is why `mine` asks the mutex first.
 
+use crate::circle::{Bond, Who};
 use crate::fault::step;
 use crate::mutex::{Held, Mutex};
 use crate::semaphore::Semaphore;
 use crate::sync::{AtomicU32, Ordering};
-use crate::wait::{End, Patience};
+use crate::wait::{End, Patience, Watch};
 
 /// What kind of lock it is; fixed when it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +30,14 @@ pub struct Caller<'a> {
     pub pid: u32,
     /// The calling thread's id.
     pub thread: u32,
+    /// Is it a with statement, whose end gives the lock back?
+    pub scope: bool,
     /// Does this member live?
     pub alive: &'a dyn Fn(u32) -> bool,
 }
+
+/// In the count of a [`Kind::Lock`]: taken by a with statement.
+const SCOPED: u32 = 2;
 
 /// How taking a lock ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +73,7 @@ pub enum Refused {
 /// The lock's words.
 #[repr(C)]
 pub struct SemLock {
-    kind: Kind,
+    kind: AtomicU32,
     max: u32,
     counter: Semaphore,
     mutex: Mutex,
@@ -75,19 +81,22 @@ pub struct SemLock {
     pid: AtomicU32,
     thread: AtomicU32,
     count: AtomicU32,
+    /// Was it ever given back by another than its holder? Then it is a signal between them.
+    handed: AtomicU32,
 }
 
 impl SemLock {
     /// A lock of this kind; a Lock with `value` 0 begins taken by `me`.
     pub fn new(kind: Kind, value: u32, max: u32, caller: &Caller) -> Self {
         let lock = SemLock {
-            kind,
+            kind: AtomicU32::new(kind as u32),
             max,
             counter: Semaphore::new(value),
             mutex: Mutex::default(),
             pid: AtomicU32::new(0),
             thread: AtomicU32::new(0),
             count: AtomicU32::new(0),
+            handed: AtomicU32::new(0),
         };
         if kind != Kind::Semaphore && value == 0 {
             lock.try_acquire(caller);
@@ -96,8 +105,14 @@ impl SemLock {
     }
 
     /// Its kind.
+    #[inline]
     pub fn kind(&self) -> Kind {
-        self.kind
+        // Others look at locks that may be gone meanwhile: whatever lies there must mean something.
+        match self.kind.load(Ordering::Relaxed) {
+            0 => Kind::Recursive,
+            1 => Kind::Lock,
+            _ => Kind::Semaphore,
+        }
     }
 
     /// The most that a semaphore counts up to.
@@ -108,10 +123,10 @@ impl SemLock {
     /// Take it if that needs no waiting.
     #[inline]
     pub fn try_acquire(&self, caller: &Caller) -> bool {
-        if self.kind == Kind::Semaphore {
+        if self.kind() == Kind::Semaphore {
             return self.counter.try_acquire();
         }
-        if self.kind == Kind::Recursive && self.mine(caller.me, caller.thread) {
+        if self.kind() == Kind::Recursive && self.mine(caller.me, caller.thread) {
             self.count.store(self.count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
             return true;
         }
@@ -124,13 +139,18 @@ impl SemLock {
 
     /// Take it, waiting as long as `patience` lasts.
     pub fn acquire(&self, caller: &Caller, patience: &mut Patience) -> Taken {
+        self.acquire_watched(caller, patience, &mut ())
+    }
+
+    /// As [`SemLock::acquire`]; `watch` looks on, unless it is a semaphore.
+    pub fn acquire_watched(&self, caller: &Caller, patience: &mut Patience, watch: &mut dyn Watch) -> Taken {
         if self.try_acquire(caller) {
             return Taken::Yes;
         }
-        if self.kind == Kind::Semaphore {
+        if self.kind() == Kind::Semaphore {
             return self.counter.acquire(patience).map_or_else(Taken::No, |()| Taken::Yes);
         }
-        match self.mutex.lock(caller.me, caller.alive, patience) {
+        match self.mutex.lock_watched(caller.me, caller.alive, patience, watch) {
             Ok(Held::Clean) => {
                 self.mark(caller);
                 Taken::Yes
@@ -143,7 +163,7 @@ impl SemLock {
 
     /// For who may not wait: has the holder died?
     pub fn look(&self, caller: &Caller) -> Taken {
-        if self.kind == Kind::Semaphore {
+        if self.kind() == Kind::Semaphore {
             return Taken::No(End::TimedOut);
         }
         let dead = self.mutex.inherit(caller.me, caller.alive);
@@ -153,9 +173,13 @@ impl SemLock {
     /// Give it back.
     #[inline]
     pub fn release(&self, me: u32, thread: u32) -> Result<(), Refused> {
-        match self.kind {
+        match self.kind() {
             Kind::Semaphore => self.counter.release(self.max).then_some(()).ok_or(Refused::TooMany),
             Kind::Lock => {
+                let taker = self.thread.load(Ordering::Relaxed);
+                if taker != thread && taker != 0 {
+                    self.handed.store(1, Ordering::Relaxed);
+                }
                 self.unmark();
                 self.mutex.unlock().then_some(()).ok_or(Refused::TooMany)
             }
@@ -184,16 +208,17 @@ impl SemLock {
 
     /// How often member `me` holds it.
     pub fn count(&self, me: u32) -> u32 {
-        match self.kind {
+        match self.kind() {
             Kind::Semaphore => 0,
             _ if self.mutex.holder() != me => 0,
-            _ => self.count.load(Ordering::Relaxed).max(1),
+            Kind::Lock => 1,
+            Kind::Recursive => self.count.load(Ordering::Relaxed).max(1),
         }
     }
 
     /// How often it could be taken now.
     pub fn value(&self) -> u32 {
-        match self.kind {
+        match self.kind() {
             Kind::Semaphore => self.counter.value(),
             _ => (self.mutex.holder() == 0) as u32,
         }
@@ -207,12 +232,30 @@ impl SemLock {
         }
     }
 
+    /// For who looks for circles: who holds it, and what binds it to that one; None if nobody holds it, or
+    /// nobody is bound by it.
+    pub fn bond(&self) -> Option<(Who, Bond)> {
+        // Whoever takes it finds the thread 0, until it has left its own. So the two belong together.
+        let member = self.mutex.holder_and_before();
+        let thread = self.thread.load(Ordering::SeqCst);
+        let bond = match self.kind() {
+            Kind::Recursive => Bond::Owner,
+            Kind::Semaphore => return None,
+            Kind::Lock if self.handed.load(Ordering::Relaxed) != 0 => return None,
+            Kind::Lock if self.count.load(Ordering::Relaxed) == SCOPED => Bond::Scope,
+            Kind::Lock => Bond::Loose,
+        };
+        (member != 0 && thread != 0).then_some(((member as Who) << 32 | thread as Who, bond))
+    }
+
     #[inline]
     fn mark(&self, caller: &Caller) {
         step("lock.unmarked");
-        self.count.store(1, Ordering::Relaxed);
+        let scoped = caller.scope && self.kind() == Kind::Lock;
+        self.count.store(if scoped { SCOPED } else { 1 }, Ordering::Relaxed);
         self.pid.store(caller.pid, Ordering::Relaxed);
-        self.thread.store(caller.thread, Ordering::Relaxed);
+        // Who sees the thread sees what stands before it.
+        self.thread.store(caller.thread, Ordering::Release);
         step("lock.marked");
     }
 

@@ -19,3 +19,11 @@ pub fn announced() {
     #[cfg(loom)]
     fence(Ordering::SeqCst);
 }
+
+/// Let others go on for a moment.
+pub fn pause() {
+    #[cfg(loom)]
+    loom::thread::yield_now();
+    #[cfg(not(loom))]
+    std::thread::sleep(std::time::Duration::from_millis(1));
+}

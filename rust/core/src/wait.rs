@@ -12,6 +12,18 @@ pub const FIRST_LOOK: Duration = Duration::from_millis(if cfg!(feature = "faults
 /// The longest time between two looks at a lock's holder.
 pub const LAST_LOOK: Duration = Duration::from_millis(400);
 
+/// Nanoseconds of the monotonic clock, which all processes share; loom has no time.
+#[inline]
+pub fn clock() -> u64 {
+    if cfg!(loom) {
+        return 1;
+    }
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes `time`, which is ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// What ended a wait before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -22,7 +34,26 @@ pub enum End {
     /// The check forked, and this is the child: the wait, with all that was announced for it, is the
     /// parent's, so nothing of it may be undone here.
     Forked,
+    /// The caller and those whom it waits for wait for each other in a circle.
+    Deadlocked,
 }
+
+/// One who is told of a wait, and asked whether it may go on.
+pub trait Watch {
+    /// Handlers of signals run now, which may do anything.
+    fn strays(&mut self) {}
+    /// They are done: the caller does nothing but wait again.
+    fn returns(&mut self) {}
+    /// A slice went by, and who is waited for lives.
+    fn looks(&mut self) -> Result<(), End> {
+        Ok(())
+    }
+    /// The wait is over.
+    fn leaves(&mut self) {}
+}
+
+/// Nobody looks on.
+impl Watch for () {}
 
 /// How one sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +113,17 @@ impl<'a> Patience<'a> {
 
     /// Sleep while `word` is `expected`, at most until a `slice` has gone by since the last look.
     pub fn sleep(&mut self, word: &AtomicU32, expected: u32, slice: Duration) -> Result<Slept, End> {
+        self.sleep_watched(word, expected, slice, &mut ())
+    }
+
+    /// As [`Patience::sleep`], telling `watch`, which is not asked.
+    pub fn sleep_watched(
+        &mut self,
+        word: &AtomicU32,
+        expected: u32,
+        slice: Duration,
+        watch: &mut dyn Watch,
+    ) -> Result<Slept, End> {
         let now = Instant::now();
         let look = *self.looked.get_or_insert(now) + slice;
         let end = self.deadline.map_or(look, |end| end.min(look));
@@ -91,7 +133,9 @@ impl<'a> Patience<'a> {
         let woke = futex::wait(word, expected, end.saturating_duration_since(now));
         let slept = self.has_slept(woke, look);
         if woke != Woke::Changed || slept == Slept::Slice {
+            watch.strays();
             self.ask()?;
+            watch.returns();
         }
         Ok(slept)
     }

@@ -183,7 +183,7 @@ mod rounds {
     /// It takes and gives a lock; we get it, and are told if it had it.
     fn locker(heap: &Arc<Heap>, chance: &mut Chance) {
         let alive = |id| heap.is_alive(id);
-        let caller = || Caller { me: heap.me(), pid: std::process::id(), thread: 1, alive: &alive };
+        let caller = || Caller { me: heap.me(), pid: std::process::id(), thread: 1, scope: false, alive: &alive };
         let kind = if chance.below(2) == 0 { Kind::Lock } else { Kind::Recursive };
         let words = SemLock::new(kind, 1, 1, &caller());
         // SAFETY: the block has room for the words and is known to nobody else.

@@ -9,6 +9,8 @@
 
 #![cfg(loom)]
 
+#[path = "loom/circle.rs"]
+mod circle;
 #[path = "loom/claims.rs"]
 mod claims;
 #[path = "loom/event.rs"]

@@ -13,7 +13,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 const PAGE: u64 = 4096;
-const SEATS_AT: u64 = 64 * 1024;
+/// Where the table of members begins.
+pub(super) const SEATS_AT: u64 = 64 * 1024;
 /// Where blocks begin.
 pub const BLOCKS_AT: u64 = SEATS_AT + (SEATS * std::mem::size_of::<Seat>()) as u64;
 const SMALLEST_MAP: u64 = 64 << 20;

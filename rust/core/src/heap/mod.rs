@@ -6,6 +6,7 @@
 //! - [`handles`]: objects, which several members hold and which go with the last of them.
 //! - [`collect`]: what the dead leave is taken back.
 //! - [`spin`]: waiting for a moment without sleeping.
+//! - `watch`: where waiters at locks tell what they wait for.
 //! - [`family`]: the heaps that this process has joined, and what happens to them at a fork.
 
 pub mod blocks;
@@ -16,6 +17,7 @@ mod local;
 pub mod map;
 pub mod root;
 pub mod spin;
+mod watch;
 
 pub use blocks::{BlockKind, Header};
 pub use handles::{Handle, Held};

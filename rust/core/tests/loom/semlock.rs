@@ -38,7 +38,7 @@ fn no_more_than_the_maximum_is_given() {
 }
 
 fn caller<'a>(me: u32, thread: u32, alive: &'a dyn Fn(u32) -> bool) -> Caller<'a> {
-    Caller { me, pid: me * 100, thread, alive }
+    Caller { me, pid: me * 100, thread, scope: false, alive }
 }
 
 struct Guarded {

@@ -84,6 +84,7 @@ fn locks(things: &Things) {
     assert_eq!(things.acquire(&things.recursive), Taken::Yes);
     things.release(&things.recursive);
     things.release(&things.recursive);
+    things.acquire_twice();
     things.event().set();
     things.event().clear();
 }

@@ -1,10 +1,12 @@
 //! What the parent shares with the child that is killed, and what must hold of it afterwards.
 
 use crate::kit::{Counter, drain, memory, message, number, patient, take, within};
+use procession_core::circle::{Vigil, Who};
 use procession_core::event::Event;
 use procession_core::heap::{BlockKind, Heap, Held};
 use procession_core::ring::{Message, Ring, Slot};
 use procession_core::semlock::{Caller, Kind, SemLock, Taken};
+use procession_core::wait::End;
 use procession_core::waitlist::{Page, Surroundings, WaitList};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,6 +90,26 @@ impl Things {
     pub fn acquire(&self, lock: &Held) -> Taken {
         let alive = |id| self.heap.is_alive(id);
         within(LIMIT, |patience| semlock(lock).acquire(&caller(&self.heap, &alive), patience))
+    }
+
+    /// It waits for its own with statement, which is found out.
+    pub fn acquire_twice(&self) {
+        let heap = &self.heap;
+        let alive = |id| heap.is_alive(id);
+        let caller = Caller { scope: true, ..caller(heap, &alive) };
+        while !matches!(semlock(&self.lock).acquire(&caller, &mut patient()), Taken::Yes) {}
+        let mut vigil = Vigil {
+            table: heap.waits(),
+            me: (heap.me() as Who) << 32 | 1,
+            lock: self.lock.offset(),
+            scope: true,
+            holder: &|lock| heap.bond(lock),
+            alive: &alive,
+            found: Default::default(),
+        };
+        let taken = semlock(&self.lock).acquire_watched(&caller, &mut patient(), &mut vigil);
+        assert_eq!(taken, Taken::No(End::Deadlocked));
+        self.release(&self.lock);
     }
 
     pub fn release(&self, lock: &Held) {
@@ -179,6 +201,7 @@ impl Things {
             assert!(told <= 1 && begin.elapsed() < Duration::from_secs(1), "told {told} times");
             self.release(lock);
         }
+        self.acquire_twice();
         assert!(semlock(&self.semaphore).release(self.heap.me(), 1).is_ok());
         let alive = |id| self.heap.is_alive(id);
         assert_eq!(semlock(&self.semaphore).acquire(&caller(&self.heap, &alive), &mut patient()), Taken::Yes);
@@ -186,7 +209,7 @@ impl Things {
 }
 
 pub fn caller<'a>(heap: &Heap, alive: &'a dyn Fn(u32) -> bool) -> Caller<'a> {
-    Caller { me: heap.me(), pid: std::process::id(), thread: 1, alive }
+    Caller { me: heap.me(), pid: std::process::id(), thread: 1, scope: false, alive }
 }
 
 pub fn semlock(held: &Held) -> &SemLock {

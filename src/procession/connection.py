@@ -65,7 +65,8 @@ class Connection(_Base):
     def send(self, obj: object) -> None:
         """Send an object, to be taken by `recv` on the other end; waits while there is no room.
 
-        Raises TransferError if it cannot be pickled, and then nothing is sent.
+        Raises TransferError if it cannot be pickled, and then nothing is sent; BrokenPipeError if
+        nobody can receive it, OSError if this end is closed.
         """
         self._check_closed()
         self._check_writable()
@@ -75,7 +76,11 @@ class Connection(_Base):
         self._outbox.send(self._handle, data)
 
     def recv(self) -> Any:
-        """Wait for the next object and take it."""
+        """Wait for the next object and take it.
+
+        Raises EOFError if the other end has gone, OSError if this one is closed, and what rebuilding
+        the object raises, which then is gone.
+        """
         self._check_closed()
         self._check_readable()
         data = self._inbox.receive(self._handle)
@@ -137,7 +142,10 @@ def rebuild_connection(df: Any, readable: bool, writable: bool) -> Connection:
 
 
 def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
-    """Two connected ends; with duplex=False the first only receives and the second only sends."""
+    """Two connected ends; with duplex=False the first only receives and the second only sends.
+
+    Raises OSError where the system has no descriptor left.
+    """
     if not duplex:
         reader, writer = os.pipe()
         return Connection(reader, writable=False), Connection(writer, readable=False)
@@ -191,7 +199,14 @@ def _poll(poller: select.poll, timeout: float | None) -> list[tuple[int, int]]:
 
 
 class Listener(_std.Listener):
-    """The stdlib's, which accepts our connections."""
+    """Where clients connect to, from this machine or another; in a `with` statement it is closed at its end.
+
+    `address`: (host, port), or a path for a Unix socket; by default one is made up, see its
+    `address`.  `family`: "AF_INET" or "AF_UNIX", by default what the address looks like.  `backlog`:
+    how many clients may wait.  `authkey`: what clients must know, None for no such demand.
+
+    Raises OSError where the system refuses the address, TypeError if `authkey` is no bytes.
+    """
 
     def accept(self) -> Connection:
         """Wait for a client and give the connection with it."""
@@ -199,7 +214,11 @@ class Listener(_std.Listener):
 
 
 def Client(address: Any, family: str | None = None, authkey: bytes | None = None) -> Connection:
-    """A connection to the Listener at `address`; the rest as in the stdlib."""
+    """A connection to the Listener at `address`; `family` and `authkey` as there.
+
+    Raises AuthenticationError if one of the two does not know the key of the other, OSError
+    (ConnectionRefusedError, FileNotFoundError) where nobody listens.
+    """
     return _taken_over(_std.Client(address, family, authkey))
 
 

@@ -29,25 +29,31 @@ class BaseContext(_std.BaseContext):
     # ---- pipes and queues
 
     def Pipe(self, duplex: bool = True) -> tuple[connection.Connection, connection.Connection]:
-        """Two connected ends; with duplex=False the first only receives and the second only sends."""
+        """Two connected ends; with duplex=False the first only receives and the second only sends.
+
+        Raises OSError where the system has no descriptor left.
+        """
         from .connection import Pipe
 
         return Pipe(duplex)
 
     def Queue(self, maxsize: int = 0) -> queues.Queue[Any]:
-        """A queue for any number of processes, of at most `maxsize` items (0: no limit)."""
+        """A queue for any number of processes, of at most `maxsize` items (zero or less: no limit).
+
+        Raises ValueError for a `maxsize` past 2,147,483,647.
+        """
         from .queues import Queue
 
         return Queue(maxsize, ctx=self.get_context())
 
     def JoinableQueue(self, maxsize: int = 0) -> queues.JoinableQueue[Any]:
-        """A Queue that can be waited for until all its items have been worked off."""
+        """A Queue that can be waited for, by `join`, until all its items have been worked off."""
         from .queues import JoinableQueue
 
         return JoinableQueue(maxsize, ctx=self.get_context())
 
     def SimpleQueue(self) -> queues.SimpleQueue[Any]:
-        """A queue with no more than put, get and empty."""
+        """A queue without limit or times: put, get, empty and close."""
         from .queues import SimpleQueue
 
         return SimpleQueue(ctx=self.get_context())
@@ -55,7 +61,7 @@ class BaseContext(_std.BaseContext):
     # ---- locks
 
     def Lock(self) -> synchronize.Lock:
-        """A lock that anybody may release."""
+        """A lock that one thread of one process holds at a time, and that anybody may release."""
         from .synchronize import Lock
 
         return Lock(ctx=self.get_context())
@@ -67,25 +73,31 @@ class BaseContext(_std.BaseContext):
         return RLock(ctx=self.get_context())
 
     def Condition(self, lock: Any = None) -> synchronize.Condition:
-        """A condition to wait for, with `lock` or an RLock of its own."""
+        """A condition to wait for, under `lock` (a Lock or RLock; by default an RLock of its own).
+
+        Raises TypeError for any other `lock`.
+        """
         from .synchronize import Condition
 
         return Condition(lock, ctx=self.get_context())
 
     def Semaphore(self, value: int = 1) -> synchronize.Semaphore:
-        """A counter that can be taken from while it is not zero."""
+        """A counter that can be taken from while it is not zero; `value` is where it begins.
+
+        Raises ValueError for a negative `value`, or one past 2,147,483,647.
+        """
         from .synchronize import Semaphore
 
         return Semaphore(value, ctx=self.get_context())
 
     def BoundedSemaphore(self, value: int = 1) -> synchronize.BoundedSemaphore:
-        """A Semaphore that refuses to be given more than it had at first."""
+        """A Semaphore that refuses, by ValueError, to be given more than it had at first."""
         from .synchronize import BoundedSemaphore
 
         return BoundedSemaphore(value, ctx=self.get_context())
 
     def Event(self) -> synchronize.Event:
-        """A flag to wait for."""
+        """A flag to wait for; it is not set at first."""
         from .synchronize import Event
 
         return Event(ctx=self.get_context())
@@ -93,7 +105,11 @@ class BaseContext(_std.BaseContext):
     def Barrier(
         self, parties: int, action: Callable[[], object] | None = None, timeout: float | None = None
     ) -> synchronize.Barrier:
-        """A place where `parties` processes wait for each other."""
+        """A place where `parties` threads or processes wait for each other.
+
+        One of them calls `action` before all go on.  `timeout` is in seconds, the default of its
+        `wait`; None is for ever.  Raises ValueError for fewer than one party.
+        """
         from .synchronize import Barrier
 
         return Barrier(parties, action, timeout, ctx=self.get_context())
@@ -101,25 +117,31 @@ class BaseContext(_std.BaseContext):
     # ---- shared values
 
     def RawValue(self, typecode_or_type: Any, *args: Any) -> Any:
-        """A ctypes object in shared memory, without a lock."""
+        """A ctypes object in shared memory, without a lock; see :func:`procession.sharedctypes.RawValue`."""
         from .sharedctypes import RawValue
 
         return RawValue(typecode_or_type, *args)
 
     def RawArray(self, typecode_or_type: Any, size_or_initializer: Any) -> Any:
-        """A ctypes array in shared memory, without a lock."""
+        """A ctypes array in shared memory, without a lock; see :func:`procession.sharedctypes.RawArray`."""
         from .sharedctypes import RawArray
 
         return RawArray(typecode_or_type, size_or_initializer)
 
     def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:
-        """A ctypes object in shared memory, guarded by `lock` (True: by an RLock of its own)."""
+        """A ctypes object in shared memory, guarded by `lock` (True: by an RLock of its own).
+
+        See :func:`procession.sharedctypes.Value`.
+        """
         from .sharedctypes import Value
 
         return Value(typecode_or_type, *args, lock=lock, ctx=self.get_context())
 
     def Array(self, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True) -> Any:
-        """A ctypes array in shared memory, guarded by `lock` (True: by an RLock of its own)."""
+        """A ctypes array in shared memory, guarded by `lock` (True: by an RLock of its own).
+
+        See :func:`procession.sharedctypes.Array`.
+        """
         from .sharedctypes import Array
 
         return Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self.get_context())
@@ -133,13 +155,19 @@ class BaseContext(_std.BaseContext):
         initargs: Iterable[Any] = (),
         maxtasksperchild: int | None = None,
     ) -> pool.Pool:
-        """Worker processes that run functions, as many as this process may use processors."""
+        """Worker processes that run functions, by default as many as this process may use processors.
+
+        See :class:`procession.pool.Pool`.
+        """
         from .pool import Pool
 
         return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
 
     def Manager(self) -> managers.SyncManager:
-        """A running server process that holds objects, which are used through proxies."""
+        """A running server process that holds objects, which are used through proxies.
+
+        It ends with the manager's `shutdown`, with the end of a `with` statement, or with its owner.
+        """
         from .managers import SyncManager
 
         manager = SyncManager(ctx=self.get_context())
@@ -208,8 +236,8 @@ class DefaultContext(BaseContext, _std.DefaultContext):
     def set_start_method(self, method: str | None, force: bool = False) -> None:
         """Choose the start method of this program.
 
-        Raises RuntimeError if it is fixed already, unless `force`; with None and `force` it is
-        undecided again.
+        Raises RuntimeError if it is fixed already, unless `force`, and ValueError for an unknown
+        method; with None and `force` it is undecided again.
         """
         if self._settled() is not None and not force:
             raise RuntimeError(

@@ -71,9 +71,9 @@ class Process(BaseProcess):
         super().start()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until the process has ended, at most `timeout` seconds.
+        """Wait until the process has ended, at most `timeout` seconds (None: without limit).
 
-        Raises AssertionError if it was not started, or by another process than this one.
+        Ask `exitcode` whether it has.  Raises AssertionError if it was not started, or by another process than this one.
         """
         self._check_closed()  # type: ignore[attr-defined]
         self._demand_ours("can only join a child process")
@@ -88,7 +88,11 @@ class Process(BaseProcess):
         return super().is_alive()
 
     def terminate(self) -> None:
-        """Send SIGTERM.  Children of the process are not touched; daemonic ones die with it."""
+        """Send SIGTERM.  Children of the process are not touched; daemonic ones die with it.
+
+        Nothing happens if it has ended.  Raises AttributeError before the start, ValueError after
+        `close`; so do `kill` and `interrupt`.
+        """
         self._demand_started("terminate")
         super().terminate()
 

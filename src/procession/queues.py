@@ -149,7 +149,12 @@ class Queue(_Ends, _StdQueue[T]):
             cls.__bases__ = tuple(_std.Queue if base is Queue else base for base in cls.__bases__)
 
     def put(self, obj: T, block: bool = True, timeout: float | None = None) -> None:
-        """Append `obj`, waiting for room; it is in shared memory when this returns."""
+        """Append `obj`, waiting for room; it is in shared memory when this returns.
+
+        Raises Full if there was no room within `timeout` seconds (at once if `block` is false),
+        TransferError for what cannot be pickled, ValueError after `close`, MemoryError where the
+        system refuses.  Whatever is raised, nothing was put.
+        """
         carry: list[Any] = []
         try:
             data = dumps(obj, carry)
@@ -162,7 +167,11 @@ class Queue(_Ends, _StdQueue[T]):
             raise Full
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
-        """Take the oldest item, waiting for one."""
+        """Take the oldest item, waiting for one.
+
+        Raises Empty if none came within `timeout` seconds (at once if `block` is false), ValueError
+        after `close`, and what rebuilding the item raises, which then is gone.
+        """
         port = self._port
         data = port.get(False)
         if data is None and (not block or (data := port.take(timeout)) is None):
@@ -171,7 +180,10 @@ class Queue(_Ends, _StdQueue[T]):
         return item
 
     def put_many(self, items: Iterable[T]) -> None:
-        """Append all items in order, waiting for room."""
+        """Append all items in order, waiting for room.
+
+        Raises what `put` does; the items before the one that failed are in the queue.
+        """
         for item in items:
             self.put(item)
 
@@ -201,11 +213,17 @@ class Queue(_Ends, _StdQueue[T]):
         return 0 < self._port.ring.maxsize <= self.qsize()
 
     def close(self) -> None:
-        """Use this queue no more in this process; what was put stays for the others."""
+        """Use this queue no more in this process; what was put stays for the others.
+
+        It may be called again.
+        """
         self._port.close(ValueError, f"Queue {self!r} is closed")
 
     def join_thread(self) -> None:
-        """Nothing to wait for: items are where they belong when ``put`` returns."""
+        """Nothing to wait for: items are where they belong when ``put`` returns.
+
+        Raises AssertionError if the queue was not closed.
+        """
         if not self._closed:
             raise AssertionError(f"Queue {self!r} not closed")
 
@@ -235,7 +253,7 @@ class JoinableQueue(Queue[T], _StdJoinableQueue[T]):
         self._port.ring.task_done()
 
     def join(self) -> None:
-        """Wait until ``task_done`` was called for every item put."""
+        """Wait, without limit, until ``task_done`` was called for every item put."""
         self._port.ring.join()
 
 
@@ -249,7 +267,10 @@ class SimpleQueue(_Ends, _StdSimpleQueue[T]):
         self._port = Port(_family.Ring())
 
     def put(self, obj: T) -> None:
-        """Append `obj`; it is in shared memory when this returns."""
+        """Append `obj`; it is in shared memory when this returns.
+
+        Raises TransferError for what cannot be pickled, OSError after `close`.
+        """
         carry: list[Any] = []
         data = dumps(obj, carry)
         if carry:
@@ -258,7 +279,7 @@ class SimpleQueue(_Ends, _StdSimpleQueue[T]):
             self._port.put(data)
 
     def get(self) -> T:
-        """Take the oldest item, waiting for one."""
+        """Take the oldest item, waiting for one without limit.  OSError after `close`."""
         port = self._port
         data = port.get(False)
         item: T = port.unpack(port.take() if data is None else data)

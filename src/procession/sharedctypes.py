@@ -38,7 +38,11 @@ def RawValue(typecode_or_type: Any, *args: Any) -> Any:
 
 
 def RawArray(typecode_or_type: Any, size_or_initializer: Any) -> Any:
-    """A ctypes array in shared memory, of so many zeroes or of these values; it has no lock."""
+    """A ctypes array in shared memory, of so many zeroes or of these values; it has no lock.
+
+    `typecode_or_type` is as for :func:`RawValue`.  ValueError for a negative size, MemoryError where
+    the system refuses the pages.
+    """
     element = _type_of(typecode_or_type)
     if isinstance(size_or_initializer, int):
         return _new(element * size_or_initializer)
@@ -159,11 +163,11 @@ class SynchronizedBase(_std.SynchronizedBase):  # type: ignore[type-arg]  # not 
 
 
 class Synchronized(SynchronizedBase, _std.Synchronized):  # type: ignore[type-arg]
-    """A wrapper with a ``value``."""
+    """A wrapper of one number; its ``value`` is read and written under the lock."""
 
 
 class SynchronizedArray(SynchronizedBase, _std.SynchronizedArray):  # type: ignore[type-arg]
-    """A wrapper with items."""
+    """A wrapper of an array: items and slices are read and written, and it is iterated over, under the lock."""
 
 
 class SynchronizedString(SynchronizedArray, _std.SynchronizedString):

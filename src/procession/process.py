@@ -73,7 +73,8 @@ class Process(BaseProcess):
     def join(self, timeout: float | None = None) -> None:
         """Wait until the process has ended, at most `timeout` seconds (None: without limit).
 
-        Ask `exitcode` whether it has.  Raises AssertionError if it was not started, or by another process than this one.
+        Ask `exitcode` whether it has.  Raises AssertionError if it was not started, or by another
+        process than this one.
         """
         self._check_closed()  # type: ignore[attr-defined]
         self._demand_ours("can only join a child process")

@@ -167,7 +167,7 @@ class Synchronized(SynchronizedBase, _std.Synchronized):  # type: ignore[type-ar
 
 
 class SynchronizedArray(SynchronizedBase, _std.SynchronizedArray):  # type: ignore[type-arg]
-    """A wrapper of an array: items and slices are read and written, and it is iterated over, under the lock."""
+    """A wrapper of an array; its items and slices are read and written under the lock."""
 
 
 class SynchronizedString(SynchronizedArray, _std.SynchronizedString):

@@ -25,6 +25,7 @@ MODULES = [
 OTHERWISE = {
     "forkserver.main": "the first function of our server's process: called by a command line of ours",
     "spawn.spawn_main": "the first function of a spawned child: called by a command line of ours",
+    "managers.MakeProxyType": "its third parameter is a cache of its own, with what is in it as the default",
     "pool.IMapIterator": "made by pools alone, of what ours are made of",
     "pool.IMapUnorderedIterator": "made by pools alone, of what ours are made of",
     "popen_fork.Popen": "a running process as its start method sees it: each is made by ours",

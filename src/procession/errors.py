@@ -9,6 +9,7 @@
     ├─ AuthenticationError          the stdlib's: the other end has another key
     ├─ WorkerLostError              a task's process died; also a BrokenProcessPool
     ├─ OwnerDiedError               a lock's holder died; the lock is free again
+    ├─ ManagerLostError             a manager is gone; also the errors of connections, and an EOFError
     ├─ DeadlockError                a cycle of waits
     └─ TransferError                a value cannot travel; also a PicklingError
         ├─ TransferTypeError        the same, where pickling raised a TypeError
@@ -36,6 +37,7 @@ __all__ = [
     "AuthenticationError",
     "BufferTooShort",
     "DeadlockError",
+    "ManagerLostError",
     "OwnerDiedError",
     "ProcessError",
     "TaskTimeoutError",
@@ -87,6 +89,15 @@ class DeadlockError(Travelling, ProcessError):
     def __init__(self, message: str, *, pids: tuple[int, ...] = ()) -> None:
         super().__init__(message)
         self.pids = pids
+
+
+class ManagerLostError(
+    Travelling, ProcessError, BrokenPipeError, ConnectionResetError, ConnectionRefusedError, EOFError
+):
+    """The server process of a manager has ended; the message names it, and how it ended if known.
+
+    It is each of the errors that such a connection may break with, for programs that catch one.
+    """
 
 
 class TaskTimeoutError(Travelling, TimeoutError, builtins.TimeoutError):

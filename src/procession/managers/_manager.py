@@ -1,0 +1,179 @@
+"""Managers: a server process, and the methods that make objects in it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Callable, Iterable, Mapping
+from multiprocessing import context as _context
+from multiprocessing import managers
+from typing import Any
+
+from .. import _default
+from ..errors import ManagerLostError
+from . import _proxies, _server, _types, _wire
+from ._link import fate, link_to, unlink_from
+
+_std: Any = managers
+
+__all__ = ["BaseManager", "SharedMemoryManager", "SyncManager"]
+
+
+class BaseManager(managers.BaseManager):
+    """A process that serves objects to others, which use them through proxies.
+
+    `address`: where it listens: a path, or (host, port) for TCP; None for a path of this user's own.
+    `authkey`: bytes that clients must know too; by default that of the process.  `serializer`:
+    "pickle" or "xmlrpclib".  `ctx`: in which context the process runs, by default the default one.
+    `shutdown_timeout`: seconds that `shutdown` gives it to end by itself, and then to be terminated.
+
+    The process ends, with all that it started, when its parent does, however that happens.
+    """
+
+    _Server: Any = _server.Server
+    _state: Any
+    _registry: dict[str, Any]
+    _address: Any
+    _authkey: bytes
+    _serializer: str
+    _process: Any
+
+    def __init__(
+        self,
+        address: Any = None,
+        authkey: bytes | None = None,
+        serializer: str = "pickle",
+        ctx: _context.BaseContext | None = None,
+        *,
+        shutdown_timeout: float = 1.0,
+    ) -> None:
+        listens, connects = _wire.listener_client[serializer]
+        # The stdlib's has a table of its own.
+        super().__init__(
+            address, authkey, "pickle", ctx or _default.get_context(), shutdown_timeout=shutdown_timeout
+        )
+        self._serializer, self._Listener, self._Client = serializer, listens, connects
+
+    def start(self, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = ()) -> None:
+        """Start the process; there `initializer(*initargs)` is called before anything is served.
+
+        Raises ProcessError for a second start, ManagerLostError if the process ends before it serves.
+        """
+        try:
+            super().start(initializer, initargs)
+        except EOFError:
+            self._process.join()
+            raise ManagerLostError(
+                errno.EPIPE, f"{self._process.name} {fate(self._process.exitcode)} before it served"
+            ) from None
+
+    def connect(self) -> None:
+        """Use a server that others have started; raises what `connection.Client` raises."""
+        conn = self._Client(self._address, authkey=self._authkey)
+        with contextlib.closing(conn):
+            _std.dispatch(conn, None, "dummy")
+        self._state.value = _std.State.STARTED
+
+    def get_server(self) -> Any:
+        """The server, to be run by `serve_forever` in this very process."""
+        if self._state.value != _std.State.INITIAL:
+            return super().get_server()  # which says what is wrong
+        return self._Server(self._registry, self._address, self._authkey, self._serializer)
+
+    @classmethod
+    def register(
+        cls,
+        typeid: str,
+        callable: Callable[..., object] | None = None,
+        proxytype: Callable[..., Any] | None = None,
+        exposed: Iterable[str] | None = None,
+        method_to_typeid: Mapping[str, str] | None = None,
+        create_method: bool = True,
+    ) -> None:
+        """Have managers of this class make objects by `callable`, in a method named `typeid`.
+
+        Without `callable`: objects that another server makes, or methods return.  `proxytype`: what
+        stands for them, by default a proxy with all public methods.  `exposed`: the methods that
+        proxies may call, by default the `_exposed_` of `proxytype`, else all public ones.
+        `method_to_typeid`: methods whose results stay in the manager, and as what.  `create_method`:
+        False for what only methods return.
+        """
+        proxytype = proxytype or _proxies.AutoProxy
+        super().register(typeid, callable, proxytype, exposed, method_to_typeid, False)  # type: ignore[arg-type]
+        if create_method:
+            setattr(cls, typeid, _making(typeid, proxytype))
+
+    @classmethod
+    def _run_server(cls, *args: Any, **kwargs: Any) -> None:
+        # Its owner ends it in time; but not if he is killed.
+        from ..start import lifeline
+
+        lifeline.die_with_parent()
+        super()._run_server(*args, **kwargs)  # type: ignore[misc]
+
+    def _create(self, typeid: str, /, *args: Any, **kwds: Any) -> tuple[Any, tuple[str, ...]]:
+        """Make an object; its token and methods.  This process holds it, as by a proxy."""
+        if self._state.value != _std.State.STARTED:
+            raise AssertionError(f"this {type(self).__name__} has no server: call start() or connect() first")
+        ident, exposed = self._link().grant("create", typeid, *args, **kwds)
+        return _proxies.Token(typeid, self._address, ident), exposed
+
+    def _link(self) -> Any:
+        return link_to(self._address, self._serializer, self._authkey)
+
+    def _debug_info(self) -> Any:
+        return self._link().ask("debug_info")
+
+    def _number_of_objects(self) -> Any:
+        return self._link().ask("number_of_objects")
+
+    @staticmethod
+    def _finalize_manager(process: Any, address: Any, *args: Any) -> None:
+        unlink_from(address)
+        _std.BaseManager._finalize_manager(process, address, *args)
+
+
+def _making(typeid: str, proxytype: Callable[..., Any]) -> Callable[..., Any]:
+    """The method of managers that makes objects of a type."""
+
+    def make(self: BaseManager, /, *args: Any, **kwds: Any) -> Any:
+        link = self._link()
+        token, exposed = self._create(typeid, *args, **kwds)
+        try:
+            return proxytype(token, self._serializer, manager=self, authkey=self._authkey, exposed=exposed)
+        finally:
+            link.release(token.id)
+
+    make.__name__ = typeid
+    return make
+
+
+class SyncManager(BaseManager, managers.SyncManager):
+    """A manager of lists, dicts, sets, namespaces, values, pools, and of threading's and queue's objects."""
+
+
+class SharedMemoryManager(BaseManager, managers.SharedMemoryManager):
+    """A manager of blocks of shared memory, which are unlinked when it ends."""
+
+    _Server = _server.SharedMemoryServer
+
+
+def _pool(*args: Any, **kwds: Any) -> Any:
+    from ..pool import Pool
+
+    return Pool(*args, **kwds)
+
+
+def _register() -> None:
+    made = {typeid: entry[0] for typeid, entry in _std.SyncManager._registry.items()}
+    proxytypes = {typeid: entry[-1] for typeid, entry in _std.SyncManager._registry.items()}
+    made |= {"Pool": _pool, "set": set}
+    proxytypes |= {"set": _types.SetProxy}
+    for typeid, make in made.items():
+        ours = getattr(_types, getattr(proxytypes[typeid], "__name__", ""), _proxies.AutoProxy)
+        _proxies.well_known[typeid] = ours
+        # What has no callable is what methods of the others return.
+        SyncManager.register(typeid, make, ours, create_method=make is not None)
+
+
+_register()

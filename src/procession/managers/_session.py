@@ -1,0 +1,154 @@
+"""A client process, as the server of a manager sees it: what it was granted, and its calls.
+
+A session lasts as long as its connection; what it was granted and has not given back is released
+when that ends, in whatever way the process did.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.managers import RemoteError, Token
+from traceback import format_exc
+from typing import Any
+
+from .._flow.outcome import pack_error
+from ..reduction import dumps, loads
+from ._objects import gone
+from ._wire import RingWire
+
+Reply = tuple[str, Any]
+
+
+class Session:
+    """What one client process has of the server, a `_server.Server`."""
+
+    def __init__(self, server: Any, conn: Any) -> None:
+        self.server = server
+        self._conn = conn
+        self._granted: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._has_ended = False
+
+    def serve(self) -> None:
+        """Answer what is asked on the connection, until it ends."""
+        try:
+            while True:
+                data = self._conn.recv_bytes()
+                self._conn.send(self._answer(data))
+        except (EOFError, OSError):
+            pass
+        finally:
+            with self._lock:
+                self._has_ended = True
+            for ident, grants in self._granted.items():
+                self.server.objects.drop(ident, grants)
+
+    def look(self) -> None:
+        """Raises EOFError if the client has ended."""
+        if self._has_ended:
+            raise EOFError
+
+    def _answer(self, data: bytes) -> Reply:
+        try:
+            name, args, kwargs = loads(data)
+            return "#RETURN", self._function(name)(*args, **kwargs)
+        except Exception:  # noqa: BLE001 - told to whoever asked
+            return "#TRACEBACK", format_exc()
+
+    # ---- functions that it may ask for
+
+    def _function(self, name: str) -> Callable[..., Any]:
+        own: dict[str, Callable[..., Any]] = {
+            "create": self.create,
+            "incref": self._incref,
+            "release": self._release,
+            "open_rings": self._rings,
+        }
+        return own[name] if name in own else partial(self.server.function(name), self._conn)
+
+    def create(self, typeid: str, /, *args: Any, **kwargs: Any) -> tuple[str, tuple[str, ...]]:
+        """Make an object and grant it."""
+        ident, exposed = self.server.create(self._conn, typeid, *args, **kwargs)
+        self._grant(ident)
+        return ident, exposed
+
+    def _incref(self, ident: str) -> None:
+        self.server.objects.hold(ident)
+        self._grant(ident)
+
+    def _grant(self, ident: str) -> None:
+        with self._lock:
+            self._granted[ident] += 1
+            if not self._has_ended:
+                return
+        self.server.objects.drop(ident)
+
+    def _release(self, ident: str, grants: int, is_sent: bool) -> None:
+        with self._lock:
+            self._granted[ident] -= grants
+            if not self._granted[ident]:
+                del self._granted[ident]
+        self.server.objects.drop(ident, grants, is_sent=is_sent)
+
+    def _rings(self, requests: Any, replies: Any, name: str) -> None:
+        wire = RingWire(replies, requests, self.look)
+        self.server.in_thread(name, serve, self, wire)
+
+
+# ---- calls ---------------------------------------------------------------------------------
+
+
+def serve(session: Session, wire: Any) -> None:
+    """Answer the calls of one thread of a client, until it ends."""
+    while True:
+        try:
+            data = wire.take()
+        except (EOFError, OSError):
+            return
+        try:
+            reply = _call(session, *wire.open(data))
+        except Exception:  # noqa: BLE001 - told to whoever asked
+            reply = "#TRACEBACK", format_exc()
+        try:
+            wire.send(reply)
+        except OSError:
+            return
+        except Exception:  # noqa: BLE001 - told to whoever asked
+            wire.send(("#UNSERIALIZABLE", format_exc()))
+
+
+def _call(session: Session, ident: str, method: str, kwargs: dict[str, Any] | None, *args: Any) -> Reply:
+    server = session.server
+    try:
+        obj, exposed, method_to_typeid = server.id_to_obj[ident]
+    except KeyError:
+        raise RemoteError(gone(ident)) from None
+    if method not in exposed:
+        return "#RETURN", _fall_back(server, ident, method, obj, *args, **(kwargs or {}))
+    try:
+        result = getattr(obj, method)(*args, **kwargs) if kwargs else getattr(obj, method)(*args)
+    except BaseException as error:  # noqa: BLE001 - the caller's, whatever it is
+        return "#RAISED", pack_error(error, [])
+    if method_to_typeid and (typeid := method_to_typeid.get(method)):
+        return "#PROXY", _granted(session, typeid, result)
+    return "#RETURN", result
+
+
+def _fall_back(server: Any, ident: str, method: str, obj: Any, *args: Any, **kwargs: Any) -> Any:
+    way = server.fallback_mapping.get(method)
+    if way is None:
+        raise AttributeError(f"{method!r} is not exposed by {type(obj).__name__!r} objects of this manager")
+    return way(server, None, ident, obj, *args, **kwargs)
+
+
+def _granted(session: Session, typeid: str, result: Any) -> tuple[tuple[str, ...], Any, bytes | None]:
+    """The methods and the token of a result that stays here, and what its proxy is, by its name."""
+    ident, exposed = session.create(typeid, result)
+    try:
+        proxytype = dumps(session.server.registry[typeid][-1])
+    except Exception:  # noqa: BLE001 - then a client must have it registered
+        proxytype = None
+    return exposed, Token(typeid, session.server.address, ident), proxytype

@@ -57,7 +57,7 @@ def _counterpart(name: str, original: ModuleType) -> ModuleType:
     return import_module(f"{_OURS}.{name}".rstrip(".")) if _finder.is_ours(name) else original
 
 
-# ---- what else changes, once a module is there ----------------------------------------------
+# ---- what else changes, once the module is there --------------------------------------------
 
 
 def _make_connections_ours(module: Any) -> None:
@@ -66,16 +66,7 @@ def _make_connections_ours(module: Any) -> None:
     theirs.Connection = module.Connection
 
 
-def _begin_by_installing(command: Any) -> None:
-    """Let new interpreters do as this one did, before they import or unpickle anything."""
-    path = command._path
-    command._path = lambda: f'{path()}__import__("{__name__}", fromlist=["install"]).install(); '
-
-
-_AFTERWARDS = {
-    f"{_OURS}.connection": _make_connections_ours,
-    f"{_OURS}.start.command": _begin_by_installing,
-}
+_AFTERWARDS = {f"{_OURS}.connection": _make_connections_ours}
 
 
 # ---- one way to start processes ------------------------------------------------------------

@@ -64,6 +64,9 @@ impl Seat {
     /// Sit down as process `pid` on the seat that was reserved as `id`, or find that its parent did
     /// so for it; false if the seat was given away.
     pub fn sit(&self, id: u32, pid: u32) -> bool {
+        if self.occupant() == (id, pid) {
+            return true;
+        }
         let known = Identity::of(pid);
         let sat = self.who.compare_exchange(pack(id, 0), pack(id, pid), Ordering::SeqCst, Ordering::Relaxed);
         if let Err(who) = sat {

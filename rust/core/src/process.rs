@@ -4,6 +4,9 @@
 //! another program since an exec, which has nothing of ours mapped: where its first stack begins
 //! tells.
 
+use std::fs::File;
+use std::io::Read;
+
 /// What tells one process and its program from all others; zeroes are unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -69,7 +72,10 @@ struct Stat {
 
 impl Stat {
     fn read(pid: u32) -> Option<Stat> {
-        let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let mut text = [0; 1024];
+        // In one read: the kernel writes the whole line anew for each, and a line is shorter.
+        let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut text).ok()?;
+        let text = &text[..length];
         // The second field is the command in parentheses, which may hold anything.
         let after = text.iter().rposition(|&byte| byte == b')')? + 2;
         let fields: Vec<&str> = std::str::from_utf8(text.get(after..)?).ok()?.split(' ').collect();

@@ -145,6 +145,7 @@ def _making(typeid: str, proxytype: Callable[..., Any]) -> Callable[..., Any]:
             link.release(token.id)
 
     make.__name__ = typeid
+    make.__doc__ = f"Make a {typeid} in the manager; gives a proxy of it."
     return make
 
 

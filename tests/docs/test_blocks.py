@@ -4,6 +4,7 @@ What does not run says why, in the page; each such exception is counted here.
 """
 
 import importlib.util
+import os
 import re
 import shlex
 from pathlib import Path
@@ -35,7 +36,8 @@ def choosing(tmp_path_factory: pytest.TempPathFactory, method: str) -> dict[str,
     """An environment in which programs begin with the start method chosen."""
     folder = tmp_path_factory.mktemp("choosing")
     (folder / "sitecustomize.py").write_text(CHOOSE, encoding="utf-8")
-    return {"PYTHONPATH": str(folder), METHOD: method, "PYTHONUNBUFFERED": "1"}
+    path = [str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, path)), METHOD: method, "PYTHONUNBUFFERED": "1"}
 
 
 @pytest.mark.parametrize("page", SCRIPTS, ids=str)

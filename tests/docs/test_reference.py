@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from procession.managers import BaseProxy
 from tests.docs.blocks import DOCS
 
 MODULES = (
@@ -56,6 +57,8 @@ def _ours(module: str) -> Iterator[tuple[str, Any]]:
         if not getattr(thing, "__module__", "").startswith("procession"):
             continue
         yield name, thing
-        for attribute, value in vars(thing).items() if isinstance(thing, type) else ():
+        if not isinstance(thing, type) or issubclass(thing, BaseProxy):
+            continue  # a proxy's methods mean what those of its object mean
+        for attribute, value in vars(thing).items():
             if not attribute.startswith("_") and (callable(value) or isinstance(value, property)):
                 yield f"{name}.{attribute}", value

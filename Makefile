@@ -5,7 +5,7 @@
 #   make stress TEST=tests/test_queues.py N=200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-all conformance lint types docs bench stress clean
+.PHONY: help setup build demo test test-all conformance lint types docs bench stress chaos soak clean
 
 # Rust's installer puts cargo where only login shells look.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -62,6 +62,14 @@ bench: ## measurements side by side with other libraries (ARGS="apply imap --rep
 stress: ## one test N times on a busy machine: TEST=... N=200
 	$(PREPARE) dev
 	@$(VENV_PYTHON) -m tools.stress "$(TEST)" $(or $(N),100)
+
+chaos: ## pools, queues, locks, managers while processes are killed: SECONDS=60 SEED=1
+	$(PREPARE) dev
+	@$(VENV_PYTHON) -m tests.faults.chaos --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+soak: ## a million tasks through one pool, memory and descriptors watched: TASKS=1000000
+	$(PREPARE) dev
+	@$(VENV_PYTHON) -m tests.faults.soak --tasks $(or $(TASKS),1000000) $(ARGS)
 
 clean: ## remove what was built and the virtual environment
 	rm -rf .venv rust/target build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

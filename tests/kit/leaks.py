@@ -62,7 +62,7 @@ def reap() -> None:
     me = os.getpid()
     adopted = {pid for pid, found in table.items() if found.ppid == me and found.state in "ZX"}
     mine = {p._popen.pid for p in multiprocessing.process._children if p._popen is not None}  # type: ignore[attr-defined]
-    for pid in adopted - mine - _helpers():
+    for pid in adopted - mine - helpers():
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
 
@@ -81,7 +81,7 @@ def _processes() -> set[int]:
     table = proc.everybody()
     server = _server()
     spares = {pid for pid, found in table.items() if server and found.ppid == server.pid}
-    staying = _helpers() | (spares if len(spares) <= SPARES else set())
+    staying = helpers() | (spares if len(spares) <= SPARES else set())
     return proc.descendants(among=table) - staying
 
 
@@ -90,7 +90,7 @@ def _server() -> Any:
     return getattr(sys.modules.get("procession.start.serverlink"), "_server", None)
 
 
-def _helpers() -> set[int | None]:
+def helpers() -> set[int | None]:
     """Those who stay by design: our fork servers and our resource tracker."""
     server = _server()
     return {

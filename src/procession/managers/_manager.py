@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import _default
 from ..errors import ManagerLostError
+from ..shared_memory import ShareableList, SharedMemory
 from . import _proxies, _server, _types, _wire
 from ._link import fate, link_to, unlink_from
 
@@ -157,6 +158,26 @@ class SharedMemoryManager(BaseManager, managers.SharedMemoryManager):
     """A manager of blocks of shared memory, which are unlinked when it ends."""
 
     _Server = _server.SharedMemoryServer
+
+    def SharedMemory(self, size: int) -> SharedMemory:
+        """A new block of `size` bytes, which lives as long as the manager at most."""
+        block = SharedMemory(create=True, size=size)
+        self._track(block)
+        return block
+
+    def ShareableList(self, sequence: Iterable[Any] | None) -> ShareableList:
+        """A new list in shared memory, which lives as long as the manager at most."""
+        made = ShareableList(sequence)
+        self._track(made.shm)
+        return made
+
+    def _track(self, block: SharedMemory) -> None:
+        try:
+            self._link().ask("track_segment", block.name)
+        except BaseException:
+            block.close()
+            block.unlink()
+            raise
 
 
 def _pool(*args: Any, **kwds: Any) -> Any:

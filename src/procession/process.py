@@ -6,8 +6,10 @@ so that both packages see one another's; the names of its module are here too.
 
 from collections.abc import Callable, Iterable, Mapping
 from multiprocessing import process as _std
+from multiprocessing import util as _util
 from multiprocessing.process import BaseProcess, active_children, current_process, parent_process
 from os import getpid
+from time import monotonic
 from typing import Any
 
 from . import _alias
@@ -17,6 +19,11 @@ __all__ = ["BaseProcess", "Process", "active_children", "current_process", "pare
 
 on_arrival: Callable[[], None] | None = None
 """In a child that was sent its process object: to be called when the object is there."""
+
+_GRACE = 2.0
+"""Seconds that daemons have to end on SIGTERM when the program exits; then they are killed."""
+
+_last_moment: float | None = None
 
 started_by: str | None = None
 """In a child whose context does not know it yet: the start method by which it was started."""
@@ -79,6 +86,8 @@ class Process(BaseProcess):
         self._check_closed()  # type: ignore[attr-defined]
         self._demand_ours("can only join a child process")
         _demand(self._popen is not None, "can only join a started process: call start() first")
+        if timeout is None and self.daemon and _util.is_exiting():
+            self._see_off()
         super().join(timeout)
 
     def is_alive(self) -> bool:
@@ -119,6 +128,14 @@ class Process(BaseProcess):
             return None
         popen.poll()
         return getattr(popen, "start_error", None)
+
+    def _see_off(self) -> None:
+        """At the exit of the program, which has sent SIGTERM: end a daemon that is deaf to it."""
+        global _last_moment
+        if _last_moment is None:
+            _last_moment = monotonic() + _GRACE  # for all daemons together
+        super().join(max(0.0, _last_moment - monotonic()))
+        self._popen.kill()
 
     def _demand_ours(self, message: str) -> None:
         parent = self._parent_pid

@@ -6,6 +6,7 @@ hold sixty descriptors each of their siblings.
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 _listed: set[int] = set()
@@ -17,12 +18,13 @@ def keep(fd: int) -> int:
     return fd
 
 
-def close(fd: int) -> None:
+def close(fd: int, _listed: set[int] = _listed, _close: Callable[[int], None] = os.close) -> None:
     """Close a listed descriptor."""
+    # By arguments, since finalizers call this when the globals of modules are gone.
     # Out of the list first: a fork between the two lines leaves a child one descriptor too many,
     # the other order would let it close a stranger's.
     _listed.discard(fd)
-    os.close(fd)
+    _close(fd)
 
 
 def _close_all() -> None:

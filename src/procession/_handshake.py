@@ -5,7 +5,8 @@ that it wants in braces, and who reads no braces answers by MD5 over all of it, 
 itself never travels, keys are compared in constant time, nothing is unpickled, and a peer that
 dawdles or sends too much is refused, whatever it sends and however slowly.
 
-Used by the managers' server; both functions go with any connection that has a ``fileno``.
+Used by the managers' server and by listeners; the first two functions go with any connection that has a
+``fileno``.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ import os
 import select
 import struct
 import time
+from collections.abc import Generator
 from multiprocessing import AuthenticationError
 from typing import Any
 
-__all__ = ["answer_challenge", "deliver_challenge"]
+__all__ = ["FAILURE", "answer_challenge", "body", "deliver_challenge", "missing", "script"]
 
 _CHALLENGE = b"#CHALLENGE#"
 _WELCOME = b"#WELCOME#"
-_FAILURE = b"#FAILURE#"
+FAILURE = b"#FAILURE#"
+_WRONG = "digest received was wrong: the other end has another authkey"
+_REJECTED = "digest sent was rejected: the other end has another authkey"
 
 _DIGESTS = {name.encode(): name for name in ("md5", "sha256", "sha384", "sha3_256", "sha3_384")}
 _OURS = "sha256"
@@ -40,13 +44,13 @@ def deliver_challenge(conn: Any, authkey: bytes, deadline: float | None = None) 
     `deadline`: on the clock of `time.monotonic`; None waits for ever.  Raises AuthenticationError if
     the other end has another key, speaks otherwise or is too slow; EOFError and OSError if it goes.
     """
-    message = b"{%s}%s" % (_OURS.encode(), os.urandom(_NONCE))
+    message = _new_challenge()
     conn.send_bytes(_CHALLENGE + message)
     if _is_right(authkey, message, _receive(conn.fileno(), deadline)):
         conn.send_bytes(_WELCOME)
         return
-    conn.send_bytes(_FAILURE)
-    raise AuthenticationError("digest received was wrong: the other end has another authkey")
+    conn.send_bytes(FAILURE)
+    raise AuthenticationError(_WRONG)
 
 
 def answer_challenge(conn: Any, authkey: bytes, deadline: float | None = None) -> None:
@@ -56,7 +60,39 @@ def answer_challenge(conn: Any, authkey: bytes, deadline: float | None = None) -
         raise AuthenticationError("the other end sent no challenge")
     conn.send_bytes(_answer(authkey, message.removeprefix(_CHALLENGE)))
     if _receive(conn.fileno(), deadline) != _WELCOME:
-        raise AuthenticationError("digest sent was rejected: the other end has another authkey")
+        raise AuthenticationError(_REJECTED)
+
+
+def script(authkey: bytes) -> Generator[bytes, bytes, None]:
+    """`deliver_challenge`, then `answer_challenge`, for who does the sending and receiving itself.
+
+    Yields what is to be sent and is sent the next message of the other end; ends where both have
+    proved it.  Raises AuthenticationError where one did not; then FAILURE is to be sent.
+    """
+    message = _new_challenge()
+    if not _is_right(authkey, message, (yield _CHALLENGE + message)):
+        raise AuthenticationError(_WRONG)
+    challenge = yield _WELCOME
+    if not challenge.startswith(_CHALLENGE):
+        raise AuthenticationError("the other end sent no challenge")
+    if (yield _answer(authkey, challenge.removeprefix(_CHALLENGE))) != _WELCOME:
+        raise AuthenticationError(_REJECTED)
+
+
+def missing(came: bytes) -> int:
+    """Bytes that are missing of a message of which so much came; AuthenticationError if it is too long."""
+    if len(came) < _HEAD.size:
+        return _HEAD.size - len(came)
+    return _HEAD.size + _size(came[: _HEAD.size]) - len(came)
+
+
+def body(came: bytes) -> bytes:
+    """What a whole message says."""
+    return came[_HEAD.size :]
+
+
+def _new_challenge() -> bytes:
+    return b"{%s}%s" % (_OURS.encode(), os.urandom(_NONCE))
 
 
 # ---- answers -------------------------------------------------------------------------------
@@ -91,10 +127,14 @@ def _named(message: bytes) -> bytes:
 
 
 def _receive(fd: int, deadline: float | None) -> bytes:
-    (size,) = _HEAD.unpack(_exactly(fd, _HEAD.size, deadline))
+    return _exactly(fd, _size(_exactly(fd, _HEAD.size, deadline)), deadline)
+
+
+def _size(head: bytes) -> int:
+    (size,) = _HEAD.unpack(head)
     if not 0 <= size <= _LONGEST:
         raise AuthenticationError(f"the other end sent a message of {size} bytes, at most {_LONGEST} are due")
-    return _exactly(fd, size, deadline)
+    return int(size)
 
 
 def _exactly(fd: int, size: int, deadline: float | None) -> bytes:

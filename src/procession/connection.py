@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _alias
 from ._framing import Inbox, Outbox
+from ._reception import Reception
 from .reduction import dumps, loads
 
 if TYPE_CHECKING:
@@ -208,9 +209,27 @@ class Listener(_std.Listener):
     Raises OSError where the system refuses the address, TypeError if `authkey` is no bytes.
     """
 
+    _reception: Reception | None = None
+
     def accept(self) -> Connection:
-        """Wait for a client and give the connection with it."""
-        return _taken_over(super().accept())
+        """Wait for a client and give the connection with it.
+
+        Where there is an `authkey`, clients prove beside each other that they know it: one that is
+        silent or slow keeps nobody waiting, and is refused after 20 seconds.  Raises AuthenticationError
+        for one with another key, EOFError or OSError for one that goes meanwhile; then accept again.
+        """
+        own: Any = self
+        if own._listener is None or not own._authkey:
+            return _taken_over(super().accept())
+        if self._reception is None:
+            self._reception = Reception(own._listener, own._authkey)
+        return _taken_over(self._reception.accept())
+
+    def close(self) -> None:
+        """Close the socket, and refuse those who have not yet proved that they know the key."""
+        super().close()
+        if self._reception is not None:
+            self._reception.close()
 
 
 def Client(address: Any, family: str | None = None, authkey: bytes | None = None) -> Connection:

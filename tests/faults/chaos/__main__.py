@@ -55,23 +55,25 @@ def work(options: argparse.Namespace, tally: Tally) -> None:
         load.start()
     killer = Killer(tally, random.Random(options.seed), options.pause)
     killer.start()
-    time.sleep(options.seconds / 3)
-    before = memory()
-    time.sleep(options.seconds * 2 / 3)
-    after = memory()
+    looks = [look(options.seconds / 12) for _ in range(12)]
     killer.stop()
     for load in at_work:
         load.stop()
-    tally.count("KiB of memory at a third of the time", before >> 10)
-    tally.count("KiB of memory at its end", after >> 10)
-    tally.expect(after - before < GROWTH, f"memory grew from {before} to {after} bytes")
+    print("KiB of memory in the course of time:", *(bytes_ >> 10 for bytes_ in looks))
+    tally.expect(looks[-1] - looks[3] < GROWTH, f"memory grew from {looks[3]} to {looks[-1]} bytes")
 
 
-def memory() -> int:
-    """Bytes of this process that no other shares."""
+def look(seconds: float) -> int:
+    """After so long: bytes of this process that no other shares."""
+    time.sleep(seconds)
     with open("/proc/self/status", encoding="ascii") as status:
         (line,) = [line for line in status if line.startswith("RssAnon:")]
     return int(line.split()[1]) << 10
+
+
+def names() -> set[str]:
+    """What lies in /dev/shm that may be of Python; other programs use it too."""
+    return {name for name in os.listdir("/dev/shm") if name.startswith(("psm_", "pym-", "sem.mp-"))}
 
 
 def heap() -> dict[str, int]:
@@ -95,8 +97,7 @@ def look_after(tally: Tally, before: leaks.Holdings, shm: set[str], blocks: int)
     """No process, descriptor, memfd, entry of /dev/shm or block of the heap may be left."""
     found = leaks.leaked(before)
     tally.expect(not found, f"left behind:\n{found}")
-    left = set(os.listdir("/dev/shm")) - shm
-    tally.expect(not left, f"in /dev/shm: {left}")
+    tally.expect(not names() - shm, f"in /dev/shm: {names() - shm}")
     try:
         # The pages in which this process lists what it holds stay, a few blocks.
         eventually(lambda: heap()["blocks"] <= blocks + 20)
@@ -109,7 +110,7 @@ def main() -> int:
     options, tally = arguments(), Tally()
     print(f"chaos: SEED={options.seed} SECONDS={options.seconds:g} method {options.method}", flush=True)
     warm_up(procession.get_context(options.method))
-    before, shm, blocks = leaks.holdings(), set(os.listdir("/dev/shm")), heap()["blocks"]
+    before, shm, blocks = leaks.holdings(), names(), heap()["blocks"]
     with tally.unforeseen("chaos"):
         work(options, tally)
     look_after(tally, before, shm, blocks)

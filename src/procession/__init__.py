@@ -7,6 +7,7 @@ from . import context as _context
 
 if _typing.TYPE_CHECKING:
     from .errors import DeadlockError as DeadlockError
+    from .errors import ManagerLostError as ManagerLostError
     from .errors import OwnerDiedError as OwnerDiedError
     from .errors import TaskTimeoutError as TaskTimeoutError
     from .errors import TransferError as TransferError
@@ -59,7 +60,14 @@ TimeoutError = _default.TimeoutError
 BufferTooShort = _default.BufferTooShort
 AuthenticationError = _default.AuthenticationError
 
-_errors = ("DeadlockError", "OwnerDiedError", "TaskTimeoutError", "TransferError", "WorkerLostError")
+_errors = (
+    "DeadlockError",
+    "ManagerLostError",
+    "OwnerDiedError",
+    "TaskTimeoutError",
+    "TransferError",
+    "WorkerLostError",
+)
 
 __all__ = [*_names, *_errors]  # noqa: PLE0604
 

@@ -99,22 +99,26 @@ def test_workers_killed_at_any_moment(ctx: Any) -> None:
     blob = os.urandom(1_000_000)
     stop = threading.Event()
 
-    # Or hardly a worker would live to start well.
-    pause = 0.03 if ctx.get_start_method() == "fork" else 0.3
+    outcomes: list[Any] = []
 
     def murder(pool: Any) -> None:
-        while not stop.wait(pause):
-            for worker in list(pool._pool)[:1]:
-                kill(worker.pid)
+        seen = 0
+        while not stop.wait(0.03):
+            # Or hardly a worker would live to start well.
+            if len(outcomes) > seen:
+                seen = len(outcomes)
+                for worker in list(pool._pool)[:1]:
+                    kill(worker.pid)
 
     with ctx.Pool(3) as pool:
         killer = threading.Thread(target=murder, args=(pool,))
         killer.start()
         try:
             items = [blob if i % 10 == 0 else i for i in range(400)]
-            outcomes = [collect(pool.apply_async(identity, (item,))) for item in items[:100]]
+            singles = [pool.apply_async(identity, (item,)) for item in items[:100]]
+            outcomes.extend(collect(result) for result in singles)
             many = pool.imap(identity, items, 7)
-            outcomes += [take(many) for _ in items]
+            outcomes.extend(take(many) for _ in items)
         finally:
             stop.set()
             killer.join()

@@ -21,7 +21,7 @@ the system had no memory or no seat for it.
 """
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, Self, final
 
 from typing_extensions import disjoint_base
 
@@ -179,6 +179,10 @@ class Block(Shared):
     def size(self) -> int: ...
     def __buffer__(self, flags: int) -> memoryview: ...
 
+@final
+class Hold:
+    """Holds what messages carried, until it is dropped; see :meth:`Ring.hand_over_carried`."""
+
 @disjoint_base
 class Ring(Shared):
     """Messages of bytes from any member to any member, in the order of the puts.
@@ -218,6 +222,14 @@ class Ring(Shared):
         """As get, and the tag is written into the claim slot as part of the taking."""
     def settle(self) -> None:
         """Repair what a dead taker left, so that every claim on this ring is exact."""
+    def cut(self, claims: Claims, slot: int, tag: int, unit: int) -> tuple[int, int, int] | None:
+        """Take away from the slot's worker what it has not begun of message `tag`, in whole units.
+
+        (tag, first, end) of what is no longer the worker's; None where it has another message, has
+        not begun, or nothing is left.
+        """
+    def hand_over_carried(self) -> Hold | None:
+        """What :meth:`carried` tells of, to be held by an object from now on; None if nothing."""
     def carried(self) -> list[Handle]:
         """Handles that what this thread took last (one message, or those of one get_many) carried;
         they stay valid until the next get by this thread or :meth:`drop_carried`."""
@@ -242,8 +254,10 @@ class Claims(Shared):
     """A table of `slots` claims, one a worker."""
 
     def __new__(cls, slots: int = 1, *, _handle: Handle | None = None) -> Self: ...
-    def read(self, slot: int) -> tuple[int, int] | None:
-        """(tag, progress) of what the slot's worker holds, or None."""
-    def advance(self, slot: int, progress: int) -> None:
-        """The worker begins item number `progress` of its message."""
+    def read(self, slot: int) -> tuple[int, int, int, int] | None:
+        """(tag, begun, span, end) of what the slot's worker holds, or None: it runs items `begun` to
+        `begun + span` of its message, and goes on to `end`; all zero if it has not begun any."""
+    def begin(self, slot: int, begun: int, span: int, end: int) -> int:
+        """The worker begins so many items of its message of `end`; gives how many it may run, fewer
+        (0) where the rest was cut off.  At most 2**28 - 1 items, and a span of 255."""
     def clear(self, slot: int) -> None: ...

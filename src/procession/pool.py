@@ -24,6 +24,7 @@ from ._flow.classic import classic
 from ._flow.feed import Feed
 from ._flow.future import ApplyResult, AsyncResult, MapResult
 from ._flow.job import Callback
+from ._flow.shares import even, shares
 from ._flow.stream import IMapIterator, IMapUnorderedIterator, Stream
 from ._flow.task import APPLY, EACH, STAR, Call
 
@@ -92,10 +93,7 @@ class Pool(_std.Pool):
     # ---- calls
 
     def apply(self, func: Function, args: Iterable[Any] = (), kwds: Mapping[str, Any] = {}) -> Any:
-        """`func(*args, **kwds)`, run by a worker; waits for the result.
-
-        Raises as `AsyncResult.get` does; ValueError if the pool is closed.
-        """
+        """`func(*args, **kwds)`, run by a worker; waits for the result."""
         return self.apply_async(func, args, kwds).get()
 
     def apply_async(
@@ -121,9 +119,9 @@ class Pool(_std.Pool):
     def map(self, func: Function, iterable: Iterable[Any], chunksize: int | None = None) -> list[Any]:
         """`[func(x) for x in iterable]`, run by all workers; waits for the results.
 
-        Workers take `chunksize` items at a time; by default the input makes four chunks a worker.  If
-        tasks raise, the others are run nevertheless, then the first error in the order of the input is
-        raised.  ValueError if the pool is closed, or for a `chunksize` below 1.
+        `chunksize` items at a time are one worker's, one after the other; by default each item goes to
+        whoever is free.  If tasks raise, the others are run nevertheless, then the first error in the
+        order of the input is raised.
         """
         return self._map(EACH, func, iterable, chunksize).get()
 
@@ -176,7 +174,7 @@ class Pool(_std.Pool):
     # ---- the end
 
     def close(self) -> None:
-        """Take nothing new: workers end when all that was asked for is done.  Does not wait for it."""
+        """Take nothing new: workers end when all is done."""
         _util.debug("closing pool")
         if self._state == RUN:
             self._state = CLOSE
@@ -220,14 +218,18 @@ class Pool(_std.Pool):
         self._check_running()
         items, error = _listed(iterable)
         size = _checked_chunks(chunksize, len(items), self._processes)
-        call = Call(func, mode)
+        call = Call(func, mode, size if chunksize is not None or self._maxtasksperchild else 0)
         result: MapResult[Any] = MapResult(self, size, len(items), callback, error_callback, call=call)
         scheduler = self._engine.scheduler
         if error is None:
-            scheduler.begin(result, result.submit, items)
+            scheduler.begin(result, result.submit, items, self._lengths(items, call.unit))
         else:
             scheduler.begin(result, scheduler.reject, result, error)
         return result
+
+    def _lengths(self, items: Sequence[Any], unit: int) -> Iterable[int]:
+        """Of messages: as long as may be, but workers that are replaced count them."""
+        return even(items, unit) if self._maxtasksperchild else shares(items, unit, self._processes)
 
     def _imap(self, kind: Any, func: Function, iterable: Iterable[Any], chunksize: int) -> Any:
         self._check_running()
@@ -235,7 +237,7 @@ class Pool(_std.Pool):
             raise ValueError(f"Chunksize must be 1+, not {chunksize!r}")
         size = operator.index(chunksize)
         scheduler = self._engine.scheduler
-        stream = Stream(self, Call(func, EACH), ordered=kind is IMapIterator)
+        stream = Stream(self, Call(func, EACH, size, size), ordered=kind is IMapIterator)
         feed = Feed(scheduler, stream, size, self._processes)
         scheduler.begin(stream, feed.begin, iterable)
         return kind(stream, feed.refill, feed.orphan)

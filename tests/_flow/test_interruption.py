@@ -9,15 +9,17 @@ import dis
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 import pytest
 
-from procession._flow.channel import RESULTS
+from procession._flow.channel import RESULTS, Claim
 from procession._flow.feed import Feed
 from procession._flow.future import ApplyResult, MapResult
 from procession._flow.scheduler import Scheduler
+from procession._flow.shares import even
 from procession._flow.stream import IMapIterator, Stream
 from procession._flow.task import APPLY, EACH, Call
 from procession._flow.thread_channel import ThreadChannel
@@ -41,6 +43,27 @@ class PromptChannel(ThreadChannel):
                 self._answers.put((mid, first, len(part), RESULTS, (part, {})))
 
 
+class HeldChannel(PromptChannel):
+    """Its worker holds the first message, having begun its first two items, until the rest is cut off."""
+
+    held: Sequence[Any] | None = None
+
+    def send(self, mid: int, call: Call, items: Sequence[Any], index: int) -> None:
+        if self.held is None:
+            self.held = items
+        else:
+            super().send(mid, call, items, index)
+
+    def claim(self, slot: int) -> Claim | None:
+        return Claim(1, 0, 2, 10) if self.held else None
+
+    def cut(self, cuts: Any, wanted: Any) -> None:
+        assert wanted == [(0, 1, 1)]
+        super().send(1, Call(double, EACH), (self.held or ())[:2], 0)
+        self.held = ()
+        cuts.append((1, 2, 10))
+
+
 class NoCallbacks:
     def owe(self, job: Any) -> None:
         raise AssertionError
@@ -51,8 +74,8 @@ class NoCallbacks:
 class Stand:
     """In the place of a pool."""
 
-    def __init__(self) -> None:
-        self._scheduler = Scheduler(PromptChannel(), NoCallbacks(), lambda *_: None)
+    def __init__(self, channel: ThreadChannel | None = None) -> None:
+        self._scheduler = Scheduler(channel or PromptChannel(), NoCallbacks(), lambda *_: None)
 
     def check(self) -> None:
         scheduler = self._scheduler
@@ -130,7 +153,7 @@ def test_getting_a_map() -> None:
     def prepare() -> Any:
         stand = Stand()
         result: Any = MapResult(stand, 4, 10, call=Call(double, EACH))
-        stand._scheduler.begin(result, result.submit, list(range(10)))
+        stand._scheduler.begin(result, result.submit, list(range(10)), even(range(10), 4))
 
         def check() -> None:
             assert result.get(10) == [2 * i for i in range(10)]
@@ -139,6 +162,23 @@ def test_getting_a_map() -> None:
         return lambda: result.get(10), check
 
     assert points(prepare) > 20
+
+
+def test_sharing_what_a_worker_has_not_begun() -> None:
+    def prepare() -> Any:
+        stand = Stand(HeldChannel())
+        result: Any = MapResult(stand, 1, 10, call=Call(double, EACH))
+        stand._scheduler.begin(result, result.submit, list(range(10)), [10])
+
+        def check() -> None:
+            # Raised where arguments are pickled, it is taken for an error of theirs.
+            with suppress(AlarmError):
+                assert result.get(10) == [2 * i for i in range(10)]
+            stand.check()
+
+        return lambda: result.get(10), check
+
+    assert points(prepare) > 50
 
 
 def test_getting_one_of_many() -> None:
@@ -164,7 +204,7 @@ def test_submitting() -> None:
 
         def work() -> None:
             result: Any = MapResult(stand, 4, 10, call=Call(double, EACH))
-            scheduler.begin(result, result.submit, list(range(10)))
+            scheduler.begin(result, result.submit, list(range(10)), even(range(10), 4))
             one: Any = ApplyResult(stand, call=Call(double, APPLY))
             scheduler.begin(one, scheduler.submit, one, 0, [((1,), {})])
 

@@ -13,6 +13,7 @@ from procession._flow.channel import RESULTS, UNREAD, Claim, Failed
 from procession._flow.future import ApplyResult, MapResult
 from procession._flow.job import Job
 from procession._flow.scheduler import Scheduler
+from procession._flow.shares import even
 from procession._flow.stream import Stream
 from procession._flow.task import APPLY, EACH, Call
 from procession._flow.thread_channel import ThreadChannel
@@ -50,6 +51,7 @@ class Caller:
         self.ended: list[Job] = []
         self._scheduler = Scheduler(self.desk, self, self.told)
         self.notes: list[Any] = []
+        self.cuts: list[Any] = []
 
     def owe(self, job: Job) -> None:
         self.owed.append(job)
@@ -62,7 +64,7 @@ class Caller:
 
     def map(self, length: int, chunksize: int) -> Any:
         result: Any = MapResult(self, chunksize, length, call=Call(square, EACH))
-        self._scheduler.begin(result, result.submit, list(range(length)))
+        self._scheduler.begin(result, result.submit, list(range(length)), even(range(length), chunksize))
         return result
 
     def stream(self, length: int, chunksize: int) -> Stream:
@@ -130,13 +132,25 @@ def test_a_worker_that_died_before_it_read_is_forgiven_once() -> None:
     assert [type(found) for found in caller.take_all(stream)] == [LostError] * 3
 
 
+def test_a_call_whose_worker_died_before_it_read_waits_for_the_next_one() -> None:
+    caller = Caller()
+    result: Any = ApplyResult(caller, call=Call(square, APPLY))
+    caller._scheduler.begin(result, caller._scheduler.submit, result, 0, [((3,), {})])
+    mid, _, _ = caller.desk.messages.popleft()
+    caller._scheduler.lose(Claim(mid, 0, 0), lost)
+    assert not result.ready()
+    ((again, _, _),) = caller.desk.messages
+    caller.desk.reply(again, 0, [9])
+    assert result.get(0) == 9
+
+
 def test_the_rest_of_a_lost_message_is_sent_again() -> None:
     caller = Caller()
     stream = caller.stream(10, 10)
     mid, _, _ = caller.desk.messages.popleft()
     caller.desk.reply(mid, 0, [0, 1])
     caller._scheduler.drain()
-    caller._scheduler.lose(Claim(mid, 4, 1), lost)
+    caller._scheduler.lose(Claim(mid, 4, 1, 10), lost)
     rest = [(list(items), index) for _, items, index in caller.desk.messages]
     assert rest == [([2, 3], 2), ([5, 6, 7, 8, 9], 5)]
     for again, items, _ in caller.desk.messages:
@@ -150,7 +164,7 @@ def test_the_items_of_a_lost_block_are_sent_singly() -> None:
     caller = Caller()
     caller.stream(10, 10)
     mid, _, _ = caller.desk.messages.popleft()
-    caller._scheduler.lose(Claim(mid, 2, 3), lost)
+    caller._scheduler.lose(Claim(mid, 2, 3, 10), lost)
     rest = [(list(items), index) for _, items, index in caller.desk.messages]
     assert rest == [([0, 1], 0), ([2], 2), ([3], 3), ([4], 4), ([5, 6, 7, 8, 9], 5)]
 
@@ -161,7 +175,7 @@ def test_a_claim_on_what_was_answered_is_nothing() -> None:
     mid, _, _ = caller.desk.messages.popleft()
     caller.desk.reply(mid, 0, [0, 1])
     caller._scheduler.drain()
-    caller._scheduler.lose(Claim(mid, 1, 1), lost)
+    caller._scheduler.lose(Claim(mid, 1, 1, 2), lost)
     assert result.get(0) == [0, 1]
     assert not caller.desk.messages
 
@@ -182,6 +196,39 @@ def test_what_cannot_be_read_is_parted() -> None:
         result.get(0)
 
 
+def test_what_was_cut_off_is_sent_again_in_small_messages() -> None:
+    caller = Caller()
+    result = caller.map(40, 40)
+    mid, _, _ = caller.desk.messages.popleft()
+    caller._scheduler._cuts.append((mid, 8, 40))
+    caller._scheduler.drain()
+    rest = [(index, len(items)) for _, items, index in caller.desk.messages]
+    assert rest[0] == (8, 4)
+    assert rest[-1] == (39, 1)
+    assert sum(length for _, length in rest) == 32
+    caller.desk.reply(mid, 0, [i * i for i in range(8)])
+    for again, items, _ in caller.desk.messages:
+        caller.desk.reply(again, 0, [i * i for i in items])
+    assert result.get(0) == [i * i for i in range(40)]
+    assert caller._scheduler.is_idle
+
+
+def test_a_cut_that_is_told_after_the_death_is_nothing_new() -> None:
+    caller = Caller()
+    stream = caller.stream(10, 10)
+    mid, _, _ = caller.desk.messages.popleft()
+    caller._scheduler.lose(Claim(mid, 4, 1, 7), lost)
+    caller._scheduler._cuts.append((mid, 7, 10))
+    caller._scheduler.drain()
+    rest = sorted((index, len(items)) for _, items, index in caller.desk.messages)
+    assert rest == [(0, 4), (5, 2), (7, 1), (8, 1), (9, 1)]
+    for again, items, _ in caller.desk.messages:
+        caller.desk.reply(again, 0, [i * i for i in items])
+    found = caller.take_all(stream)
+    assert str(found.pop(4)) == "square(4), item 4"
+    assert found == [i * i for i in range(10) if i != 4]
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_whatever_dies_each_item_is_answered_once(data: st.DataObject) -> None:
@@ -193,6 +240,10 @@ def test_whatever_dies_each_item_is_answered_once(data: st.DataObject) -> None:
     while caller.desk.messages:
         mid, items, _ = caller.desk.messages.popleft()
         deaths += play_worker(data, caller, mid, items, may_die=deaths < 30)
+        if not caller.desk.messages:
+            caller._scheduler._cuts.extend(caller.cuts)
+            caller.cuts.clear()
+            caller._scheduler.drain()
     found = caller.take_all(stream)
     assert len(found) == length
     assert all(isinstance(x, LostError) or x == i * i for i, x in enumerate(found))
@@ -204,13 +255,22 @@ def test_whatever_dies_each_item_is_answered_once(data: st.DataObject) -> None:
 def play_worker(data: st.DataObject, caller: Caller, mid: int, items: Sequence[Any], may_die: bool) -> int:
     """Gives 1 if the worker died."""
     answered = begun = span = 0
-    while answered < len(items):
+    last = len(items)
+    while answered < last:
         if may_die and data.draw(st.integers(0, 3)) == 0:
             caller._scheduler.drain()
-            caller._scheduler.lose(Claim(mid, begun, span), lost)
+            caller._scheduler.lose(Claim(mid, begun, span, last if span else 0), lost)
             return 1
+        if span and begun + span < last and data.draw(st.integers(0, 3)) == 0:
+            cut = mid, data.draw(st.integers(begun + span, last - 1)), last
+            last = cut[1]
+            # Told at once, or later, or not before a worker has died.
+            caller.cuts.append(cut)
+            if data.draw(st.booleans()):
+                caller._scheduler._cuts.extend(caller.cuts)
+                caller.cuts.clear()
         begun, span = begun + span, data.draw(st.integers(1, 3))
-        span = min(span, len(items) - begun)
+        span = min(span, last - begun)
         if span == 0 or data.draw(st.booleans()):
             end = begun + span
             caller.desk.reply(mid, answered, [i * i for i in items[answered:end]])
@@ -236,7 +296,7 @@ def test_the_end_fails_what_is_pending_and_what_comes() -> None:
 def test_callbacks_are_told_once_all_has_landed() -> None:
     caller = Caller()
     result: Any = MapResult(caller, 1, 2, print, call=Call(square, EACH))
-    caller._scheduler.begin(result, result.submit, [1, 2])
+    caller._scheduler.begin(result, result.submit, [1, 2], [2])
     assert caller.owed == [result]
     for mid, items, _ in caller.desk.messages:
         assert not caller.ended

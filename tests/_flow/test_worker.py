@@ -7,7 +7,7 @@ import pytest
 
 from procession._flow import worker
 from procession._flow.channel import Link, Message
-from procession._flow.task import APPLY, EACH, STAR
+from procession._flow.task import APPLY, BLOCK, EACH, STAR
 from tests.pools import describe, fail_on_three, raise_it, square
 
 
@@ -19,12 +19,16 @@ class Notebook(Link):
         self.begun: list[tuple[int, int]] = []
         self.answers: list[tuple[int, int, list[Any], dict[int, BaseException]]] = []
         self.notes: list[Any] = []
+        self.end = 1_000_000
 
     def take(self) -> Message | None:
         return self.messages.pop(0) if self.messages else None
 
-    def begin(self, begun: int, span: int) -> None:
-        self.begun.append((begun, span))
+    def begin(self, begun: int, span: int, end: int) -> int:
+        span = min(span, self.end - begun, end - begun)
+        if span:
+            self.begun.append((begun, span))
+        return span
 
     def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
         self.answers.append((mid, first, values, errors))
@@ -66,7 +70,9 @@ def run(link: Notebook, most: int | None = None) -> bool:
 
 def test_modes() -> None:
     link = Notebook(
-        (1, EACH, square, [1, 2]), (2, STAR, describe, [(1, 2), ()]), (3, APPLY, describe, [((1,), {"k": 2})])
+        (1, EACH, BLOCK, 0, square, [1, 2]),
+        (2, STAR, BLOCK, 0, describe, [(1, 2), ()]),
+        (3, APPLY, BLOCK, 0, describe, [((1,), {"k": 2})]),
     )
     assert run(link)
     assert link.notes == ["ready"]
@@ -78,7 +84,7 @@ def test_modes() -> None:
 
 
 def test_every_item_has_its_result_or_its_error(clock: Any) -> None:
-    link = Notebook((1, EACH, fail_on_three, range(1000)))
+    link = Notebook((1, EACH, BLOCK, 0, fail_on_three, range(1000)))
     run(link)
     found = link.results()
     assert [x if x % 10 != 3 else "error" for x in range(1000)] == [
@@ -88,19 +94,19 @@ def test_every_item_has_its_result_or_its_error(clock: Any) -> None:
 
 
 def test_quick_items_are_run_in_growing_blocks_slow_ones_singly(clock: Any) -> None:
-    quick = Notebook((1, EACH, square, range(1000)))
+    quick = Notebook((1, EACH, BLOCK, 0, square, range(1000)))
     run(quick)
     spans = [span for _, span in quick.begun]
     assert spans[:7] == [1, 2, 4, 8, 16, 32, 32]
     assert sum(spans) == 1000
-    slow = Notebook((1, EACH, clock.pass_time, [0.01] * 5))
+    slow = Notebook((1, EACH, BLOCK, 0, clock.pass_time, [0.01] * 5))
     run(slow)
     assert slow.begun == [(i, 1) for i in range(5)]
     assert [len(values) for _, _, values, _ in slow.answers] == [1] * 5
 
 
 def test_results_do_not_lie_long(clock: Any) -> None:
-    link = Notebook((1, EACH, clock.pass_time, [0.0004] * 10))
+    link = Notebook((1, EACH, BLOCK, 0, clock.pass_time, [0.0004] * 10))
     run(link)
     assert [len(values) for _, _, values, _ in link.answers] == [3, 3, 3, 1]
 
@@ -113,7 +119,7 @@ def test_nothing_that_tasks_raise_ends_the_worker(clock: Any, error: BaseExcepti
             raise error
         return x
 
-    link = Notebook((1, EACH, work, range(100)), (2, APPLY, describe, [((), {})]))
+    link = Notebook((1, EACH, BLOCK, 0, work, range(100)), (2, APPLY, BLOCK, 0, describe, [((), {})]))
     assert run(link)
     found = [
         (mid, number)
@@ -129,21 +135,36 @@ def test_nothing_that_tasks_raise_ends_the_worker(clock: Any, error: BaseExcepti
 
 
 def test_the_first_stop_iteration_keeps_its_value() -> None:
-    link = Notebook((1, APPLY, raise_it, [((StopIteration(5),), {})]))
+    link = Notebook((1, APPLY, BLOCK, 0, raise_it, [((StopIteration(5),), {})]))
     run(link)
     assert link.results()[0].value == 5
 
 
 def test_starmap_items_that_cannot_be_unpacked(clock: Any) -> None:
-    link = Notebook((1, STAR, describe, [(1,), 5, (2,)]))
+    link = Notebook((1, STAR, BLOCK, 0, describe, [(1,), 5, (2,)]))
     run(link)
     found = link.results()
     assert isinstance(found[1], TypeError)
     assert found[0::2] == [((1,), {}), ((2,), {})]
 
 
+def test_it_stops_where_the_rest_was_cut_off(clock: Any) -> None:
+    link = Notebook((1, EACH, BLOCK, 0, square, list(range(100))))
+    link.end = 37
+    run(link)
+    assert link.results() == [i * i for i in range(37)]
+
+
+@pytest.mark.parametrize("prompt", [1, 3])
+def test_what_is_wanted_at_once_is_given_at_once(clock: Any, prompt: int) -> None:
+    link = Notebook((1, EACH, prompt, prompt, square, list(range(10))))
+    run(link)
+    assert link.results() == [i * i for i in range(10)]
+    assert [first for _, first, _, _ in link.answers] == list(range(0, 10, prompt))
+
+
 def test_as_many_messages_as_it_may_have() -> None:
-    messages: list[Message] = [(mid, EACH, square, [mid]) for mid in range(1, 6)]
+    messages: list[Message] = [(mid, EACH, BLOCK, 0, square, [mid]) for mid in range(1, 6)]
     link = Notebook(*messages)
     assert run(link, 3)
     assert len(link.answers) == 3
@@ -152,7 +173,7 @@ def test_as_many_messages_as_it_may_have() -> None:
 
 @pytest.mark.parametrize("error", [LookupError("deliberate"), SystemExit(5), KeyboardInterrupt()])
 def test_an_initializer_that_fails(error: BaseException) -> None:
-    link = Notebook((1, EACH, square, [1]))
+    link = Notebook((1, EACH, BLOCK, 0, square, [1]))
     assert not worker.work(link, (raise_it, (error,)))
     assert link.notes == [error]
     assert not link.answers

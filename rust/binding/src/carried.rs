@@ -4,7 +4,9 @@
 
 use crate::shared::release;
 use procession_core::heap::{Handle, Held};
+use pyo3::prelude::*;
 use std::cell::RefCell;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Holds of all threads: where it is zero, nobody needs to look.
@@ -50,6 +52,10 @@ pub fn forget(ring: Key) {
 #[cold]
 fn forget_some(ring: Key) {
     // Taken out first: giving one up may let other threads run, or this one in a finalizer.
+    take(ring).into_iter().for_each(release);
+}
+
+fn take(ring: Key) -> Vec<Held> {
     let going: Vec<Held> = CARRIED.with_borrow_mut(|carried| {
         let (going, staying) = std::mem::take(&mut carried.0).into_iter().partition(|(owner, _)| *owner == ring);
         carried.0 = staying;
@@ -57,7 +63,30 @@ fn forget_some(ring: Key) {
         going.into_iter().map(|(_, held)| held).collect()
     });
     HOLDS.fetch_sub(going.len(), Ordering::Relaxed);
-    going.into_iter().for_each(release);
+    going
+}
+
+/// What a thread kept, to be kept by an object instead; goes with it.
+#[pyclass(frozen, module = "procession._core")]
+pub struct Hold {
+    held: Mutex<Vec<Held>>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let held = self.held.get_mut().map(std::mem::take).unwrap_or_default();
+        held.into_iter().for_each(release);
+    }
+}
+
+/// Hand what this thread keeps of this ring over to an object; None if there is nothing.
+#[inline]
+pub fn hand_over(py: Python<'_>, ring: Key) -> PyResult<Option<Bound<'_, Hold>>> {
+    if HOLDS.load(Ordering::Relaxed) == 0 {
+        return Ok(None);
+    }
+    let held = take(ring);
+    if held.is_empty() { Ok(None) } else { Bound::new(py, Hold { held: Mutex::new(held) }).map(Some) }
 }
 
 /// Handles of what this thread keeps of this ring.

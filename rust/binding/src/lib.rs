@@ -33,6 +33,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<memory::Block>()?;
     module.add_class::<ring::Ring>()?;
     module.add_class::<claims::Claims>()?;
+    module.add_class::<carried::Hold>()?;
     let py = module.py();
     lean::put_in_place::<semlock::Acquire>(py)?;
     lean::put_in_place::<semlock::Exit>(py)?;

@@ -4,7 +4,7 @@
 //! without it. In a quick attempt a message's bytes object is made under the getters' lock, which is
 //! right since making bytes runs no Python code and does not give up the GIL.
 
-use crate::carried::{self, Key};
+use crate::carried::{self, Hold, Key};
 use crate::claims::{Claims, slot};
 use crate::data::{Data, big_bytes, lost, new_bytes};
 use crate::gil;
@@ -291,9 +291,29 @@ impl Ring {
         wait(py, Limit::Never, |patience| core.settle(patience)).map(drop)
     }
 
+    fn cut(
+        &self,
+        py: Python<'_>,
+        claims: &Bound<'_, Claims>,
+        slot: i64,
+        tag: u64,
+        unit: u64,
+    ) -> PyResult<Option<(u64, u64, u64)>> {
+        let (core, slot) = (self.core()?, self::slot(claims, slot)?);
+        if unit == 0 {
+            return Err(PyValueError::new_err("unit must be at least 1"));
+        }
+        let cut = wait(py, Limit::Never, |patience| core.cut(&slot, tag, unit, patience))?.flatten();
+        Ok(cut.map(|(first, end)| (tag, first, end)))
+    }
+
     fn carried(&self) -> Vec<HandleTuple> {
         let handles = carried::handles(self.key);
         handles.into_iter().map(|handle| (handle.family, handle.offset, handle.serial)).collect()
+    }
+
+    fn hand_over_carried<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, Hold>>> {
+        carried::hand_over(py, self.key)
     }
 
     fn drop_carried(&self) {

@@ -10,6 +10,36 @@ use crate::fault::step;
 use crate::lane::{Side, Spot};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
+/// Bits of a progress word for its two item numbers, and for how many items are run together.
+const ITEM: u32 = 28;
+/// Most items of a message, and most that are run together, as far as claims can tell.
+pub const MOST: (u64, u64) = ((1 << ITEM) - 1, (1 << (64 - 2 * ITEM)) - 1);
+
+/// What a worker does with its message: it runs items `begun` to `begun + span`, and will go on to
+/// `end`. `span` 0: it has not begun any.
+///
+/// One word says it all, and worker and pool change it by compare-and-exchange: so an item that was
+/// cut off was not begun, and one that was begun is not cut off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Number of the first item that is run.
+    pub begun: u64,
+    /// How many are run together.
+    pub span: u64,
+    /// Number of the first item that is somebody else's.
+    pub end: u64,
+}
+
+impl Progress {
+    fn word(self) -> u64 {
+        self.begun | self.end << ITEM | self.span << (2 * ITEM)
+    }
+
+    fn of(word: u64) -> Progress {
+        Progress { begun: word & MOST.0, end: word >> ITEM & MOST.0, span: word >> (2 * ITEM) }
+    }
+}
+
 /// One worker's claim; all zeroes is none. A cache line each.
 #[repr(C, align(64))]
 pub struct Claim {
@@ -108,15 +138,46 @@ impl Claim {
     }
 
     /// (tag, progress), or None.
-    pub fn read(&self) -> Option<(u64, u64)> {
-        let claimed = || (self.tag.load(Ordering::Relaxed), self.progress.load(Ordering::Relaxed));
+    pub fn read(&self) -> Option<(u64, Progress)> {
+        let claimed = || {
+            let progress = self.progress.load(Ordering::Acquire);
+            (self.tag.load(Ordering::Relaxed), Progress::of(progress))
+        };
         (self.valid.load(Ordering::Acquire) == 1).then(claimed)
     }
 
-    /// The worker begins this item of its message.
+    /// The worker begins items of its message, which had `wanted.end` when it was taken; gives how
+    /// many it may run, 0 where the rest was cut off.
     #[inline]
-    pub fn advance(&self, progress: u64) {
-        self.progress.store(progress, Ordering::Release);
+    pub fn begin(&self, wanted: Progress) -> u64 {
+        let mut word = self.progress.load(Ordering::Relaxed);
+        loop {
+            let end = if word == 0 { wanted.end } else { Progress::of(word).end };
+            let span = wanted.span.min(end.saturating_sub(wanted.begun));
+            if span == 0 {
+                return 0;
+            }
+            let next = Progress { span, end, ..wanted }.word();
+            match self.progress.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return span,
+                Err(changed) => word = changed,
+            }
+        }
+    }
+
+    /// Cut off what the worker has not begun of the message with this tag, whole `unit`s of items:
+    /// from which to which they are no longer the worker's. To be called with the getters' lock held,
+    /// so that the message is the same all the time.
+    pub fn cut(&self, tag: u64, unit: u64) -> Option<(u64, u64)> {
+        let (_, now) = self.read().filter(|&(claimed, _)| claimed == tag)?;
+        let first = (now.begun + now.span).next_multiple_of(unit);
+        if now.span == 0 || first >= now.end {
+            return None;
+        }
+        let next = Progress { end: first, ..now }.word();
+        let cut = self.progress.compare_exchange(now.word(), next, Ordering::AcqRel, Ordering::Relaxed);
+        step("claim.cut");
+        cut.ok().map(|_| (first, now.end))
     }
 
     /// The worker has answered its message.

@@ -14,7 +14,7 @@ use crate::fault::step;
 use crate::futex;
 use crate::mutex::Mutex;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, announced, fence};
-use crate::wait::{End, Patience, SLICE};
+use crate::wait::{End, Patience, SLICE, clock};
 
 /// Something to sleep on until a condition may have come true.
 #[repr(C)]
@@ -22,11 +22,18 @@ pub struct Bell {
     rings: AtomicU32,
     sleepers: AtomicU32,
     watchers: AtomicU32,
+    /// Until when (see [`clock`]) a taker that is awake looks out; 0 if none does.
+    lookout: AtomicU64,
 }
 
 impl Default for Bell {
     fn default() -> Self {
-        Bell { rings: AtomicU32::new(0), sleepers: AtomicU32::new(0), watchers: AtomicU32::new(0) }
+        Bell {
+            rings: AtomicU32::new(0),
+            sleepers: AtomicU32::new(0),
+            watchers: AtomicU32::new(0),
+            lookout: AtomicU64::new(0),
+        }
     }
 }
 
@@ -43,10 +50,31 @@ impl Bell {
 
     #[cold]
     fn toll(&self, count: u32) {
+        let everyone = self.watchers.load(Ordering::SeqCst) > 0;
+        let seen = count != u32::MAX && !everyone && self.lookout.swap(0, Ordering::SeqCst) > clock();
+        if seen && count == 1 {
+            return;
+        }
         self.rings.fetch_add(1, Ordering::SeqCst);
         step("bell.tolled");
-        let everyone = self.watchers.load(Ordering::SeqCst) > 0;
-        futex::wake(&self.rings, if everyone { u32::MAX } else { count });
+        futex::wake(&self.rings, if everyone { u32::MAX } else { count - u32::from(seen) });
+    }
+
+    /// Run `look`, with which a taker looks for a moment, until `until`, whether it can take
+    /// something. Meanwhile whoever rings for one taker relies on it, and wakes one sleeper less.
+    ///
+    /// Why that loses nothing: a ringer takes the lookout's word away, so it serves one ring; who
+    /// finds it taken has yet to look once more, as [`Bell::wait`] does, or takes something. One that
+    /// is killed while it looks out costs a slice at most, as one that is killed having been woken.
+    pub fn looking_out<R>(&self, until: u64, look: impl FnOnce() -> R) -> R {
+        self.lookout.store(until, Ordering::SeqCst);
+        announced();
+        step("bell.lookout");
+        let seen = look();
+        // Not that of another, who looks out since.
+        let _ = self.lookout.compare_exchange(until, 0, Ordering::SeqCst, Ordering::SeqCst);
+        announced();
+        seen
     }
 
     /// Sleep until `ready`; `watcher` tells that the caller takes nothing. Who takes something must

@@ -5,9 +5,10 @@
 mod kit;
 
 use kit::{Chance, drain, memory, message, number, take, within};
+use procession_core::claims::Progress;
 use procession_core::heap::{BlockKind, Heap, Held, family};
 use procession_core::ring::{Found, INLINE, Message, Quick, Ring, Slot, Stop};
-use procession_core::wait::End;
+use procession_core::wait::{End, Patience};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -183,9 +184,14 @@ fn a_claim_is_written_as_part_of_the_taking() {
             Quick::Done((Some(()), _)) => {}
             _ => panic!("a message is there"),
         }
-        assert_eq!(slot.claim().read(), Some((42, 0)));
-        slot.claim().advance(3);
-        assert_eq!(slot.claim().read(), Some((42, 3)));
+        assert_eq!(slot.claim().read(), Some((42, Progress::default())));
+        assert_eq!(slot.claim().begin(Progress { begun: 3, span: 2, end: 9 }), 2);
+        assert_eq!(slot.claim().read(), Some((42, Progress { begun: 3, span: 2, end: 9 })));
+        assert_eq!(ring.cut(&slot, 42, 4, &mut Patience::endless()).unwrap(), Some((8, 9)));
+        assert_eq!(ring.cut(&slot, 41, 1, &mut Patience::endless()).unwrap(), None);
+        assert_eq!(ring.cut(&slot, 42, 4, &mut Patience::endless()).unwrap(), None);
+        assert_eq!(slot.claim().begin(Progress { begun: 5, span: 30, end: 9 }), 3);
+        assert_eq!(slot.claim().begin(Progress { begun: 8, span: 1, end: 9 }), 0);
         slot.claim().clear();
     }
     assert_eq!(Slot::of(&table, 0).unwrap().claim().read(), None);

@@ -24,8 +24,11 @@ a note from worker number `first`.  Plain tuples, here and below, since one is m
 Opened = tuple[Sequence[Any], dict[int, BaseException]]
 """What is in an answer: as many values as it counts, None where the dictionary has an error."""
 
-Message = tuple[int, int, Callable[..., Any], Sequence[Any]]
-"""What a worker takes: (mid, mode, function, items)."""
+Message = tuple[int, int, int, int, Callable[..., Any], Sequence[Any]]
+"""What a worker takes: (mid, mode, block, prompt, function, items); see Call."""
+
+Batch = tuple[Sequence[Any], Any]
+"""What a receiver gets: answers, oldest first, and what must be held until they are opened, or None."""
 
 RESULTS = 0
 """Kind of an answer: results.  Channels may have more of the sort, above ODD."""
@@ -53,6 +56,21 @@ class Whole:
         return self._opened
 
 
+class Held(Whole):
+    """An answer with what it must not lose before it is opened."""
+
+    __slots__ = ("_answer", "_channel", "_hold")
+
+    def __init__(self, channel: Channel, answer: Any, hold: Any) -> None:
+        self._channel = channel
+        self._answer = answer
+        self._hold = hold
+
+    def open(self) -> Opened:
+        """See Whole."""
+        return self._channel.open(self._answer)
+
+
 class Failed(Whole):
     """An answer that no worker gave: one error in the place of results."""
 
@@ -63,11 +81,19 @@ class Failed(Whole):
 
 
 class Claim(NamedTuple):
-    """What a worker had in hand: items `begun` to `begun + span` of a message; span 0: none yet."""
+    """What a worker had in hand: items `begun` to `begun + span` of a message; span 0: none yet.
+
+    It would have gone on to item `end`, which with span 0 is not known.
+    """
 
     mid: int
     begun: int
     span: int
+    end: int = 0
+
+
+Cut = tuple[int, int, int]
+"""Items `first` to `end` of message `mid`, as (mid, first, end), which are no worker's any more."""
 
 
 class Channel(ABC):
@@ -88,10 +114,10 @@ class Channel(ABC):
         """
 
     @abstractmethod
-    def receive(self, inbox: deque[Any], timeout: float) -> bool:
-        """Append the oldest answer to `inbox`, waiting for it up to `timeout` seconds.
+    def receive(self, inbox: deque[Batch], timeout: float) -> None:
+        """Append the oldest answers to `inbox`, waiting for them up to `timeout` seconds.
 
-        True if there was one.  An answer is either in the channel or in the inbox, whatever signal
+        The batch may be empty.  An answer is either in the channel or in the inbox, whatever signal
         handler raises meanwhile.
         """
 
@@ -102,10 +128,6 @@ class Channel(ABC):
     @abstractmethod
     def head(self, answer: Any) -> Head:
         """What the answer is about."""
-
-    @abstractmethod
-    def carries(self, answer: Any) -> bool:
-        """Must the answer be opened before its receiver receives the next one?"""
 
     @abstractmethod
     def open(self, answer: Any) -> Opened:
@@ -133,7 +155,19 @@ class Channel(ABC):
 
     @abstractmethod
     def claim(self, slot: int) -> Claim | None:
-        """What the dead worker of this slot had in hand."""
+        """What the worker of this slot has in hand, or had when it died."""
+
+    @abstractmethod
+    def is_drained(self) -> bool:
+        """Have workers taken all that was sent?"""
+
+    @abstractmethod
+    def cut(self, cuts: deque[Cut], wanted: Sequence[tuple[int, int, int]]) -> None:
+        """Take away from workers what they have not begun, and append that to `cuts`.
+
+        `wanted`: (slot, mid, unit); whole units are taken, if the slot's worker has that message and
+        goes on.  A cut is either not made or in `cuts`, whatever signal handler raises meanwhile.
+        """
 
 
 class Link(ABC):
@@ -144,8 +178,11 @@ class Link(ABC):
         """The next message, waited for; None: the worker shall end."""
 
     @abstractmethod
-    def begin(self, begun: int, span: int) -> None:
-        """Items `begun` to `begun + span` of the message taken are about to be run."""
+    def begin(self, begun: int, span: int, end: int) -> int:
+        """Items `begun` to `begun + span` of the message taken, which has `end`, are about to be run.
+
+        Gives how many of them may be: less than `span` where the rest is no longer this worker's.
+        """
 
     @abstractmethod
     def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:

@@ -31,7 +31,7 @@ class Engine:
         self.crew = crew
         self.pump = Pump(self._dismiss)
         self._channel = channel
-        self.scheduler = Scheduler(channel, self.pump, crew.heard)
+        self.scheduler = Scheduler(channel, self.pump, crew.heard, crew.size)
         self.pump.attach(self.scheduler)
         crew.attach(self.scheduler, self._broken)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from multiprocessing import TimeoutError as _TimeoutError
 from multiprocessing.pool import ApplyResult as _StdApplyResult
 from multiprocessing.pool import MapResult as _StdMapResult
@@ -87,7 +87,8 @@ class ApplyResult(Job, _StdApplyResult[T]):
 
     def landed(self, mid: int) -> bool:
         """See Job."""
-        return True
+        # Else its message has landed because another was sent in its place.
+        return self._answer is not None or "_outcome" in vars(self)
 
     def fail(self, error: BaseException) -> None:
         """See Job."""
@@ -125,10 +126,12 @@ class MapResult(ApplyResult[list[T]], _StdMapResult[T]):
         self._digesting = RLock()
         super().__init__(pool, callback, error_callback, call=call)
 
-    def submit(self, items: Sequence[Any]) -> None:
-        """Send all that is to be done.  Called once, by the caller's thread."""
-        for start in range(0, len(items), self._chunksize or 1):
-            self._scheduler.submit(self, start, items[start : start + self._chunksize])
+    def submit(self, items: Sequence[Any], lengths: Iterable[int]) -> None:
+        """Send all that is to be done, in messages of these lengths.  Called once, by the caller."""
+        start = 0
+        for length in lengths:
+            self._scheduler.submit(self, start, items[start : start + length])
+            start += length
         self._sealed = True
         self._scheduler.landed(self, 0)
 

@@ -81,8 +81,9 @@ class Job:
 class Flight:
     """One message on its way: `items` of `job` from number `start` on.
 
-    `done` counts the items answered, in order, `end` those that were sent.  `unread` counts workers
-    that died before they began an item.  `parts`: messages that are to be sent in its place.
+    `done` counts the items answered, in order, `end` those that are its worker's to answer.
+    `unread` counts workers that died before they began an item.  `parts`: messages that are to be
+    sent in its place.
     """
 
     __slots__ = ("done", "end", "items", "job", "parts", "start", "unread")
@@ -95,3 +96,8 @@ class Flight:
         self.end = len(items)
         self.unread = unread
         self.parts: deque[Flight] | None = None
+
+    @property
+    def is_long(self) -> bool:
+        """Are there units that may go to another worker than the first one?"""
+        return self.end - self.done > self.job.call.unit

@@ -1,4 +1,4 @@
-"""What becomes of a message whose worker died with it: which items fail, which are sent again.
+"""What becomes of a message that its worker will not finish: which items fail, which are sent again.
 
 The item that the worker ran fails, and the rest of the message is sent again.  Where it ran a block of
 quick items, nobody knows which one it was: each of them is sent again alone.  Where it had not begun
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from .channel import Claim
 from .job import Flight
+from .shares import shares
 
 
 def doomed(flight: Flight, claim: Claim) -> range:
@@ -40,6 +41,14 @@ def singly(flight: Flight, first: int, end: int) -> Iterator[Flight]:
     """A message for each of the items."""
     for number in range(first, end):
         yield Flight(flight.job, flight.start + number, [flight.items[number]], flight.unread)
+
+
+def pieces(flight: Flight, workers: int) -> Iterator[Flight]:
+    """Messages with all the items, as for a job of its own."""
+    first = 0
+    for length in shares(flight.items, flight.job.call.unit, workers):
+        yield Flight(flight.job, flight.start + first, flight.items[first : first + length], flight.unread)
+        first += length
 
 
 def _parts(flight: Flight, first: int, end: int, unread: int = 0) -> Iterator[Flight]:

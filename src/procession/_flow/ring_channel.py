@@ -10,11 +10,10 @@ from __future__ import annotations
 import pickle
 import struct
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat, starmap
 from multiprocessing import util as _util
-from operator import countOf
 from threading import RLock
 from typing import Any
 
@@ -22,16 +21,18 @@ from .. import _family
 from ..errors import TransferError
 from ..reduction import dumps, loads
 from . import outcome
-from .channel import FAILED, NUDGE, READY, UNREAD, Channel, Claim, Head, Link, Message, Opened
+from .channel import FAILED, NUDGE, READY, UNREAD, Batch, Channel, Claim, Cut, Head, Link, Message, Opened
 from .functions import Repertoire, Shelf
 from .task import APPLY, EACH, Call
 
 _HEAD = struct.Struct("<QIIB")
 _SIZE = _HEAD.size
-_CARRIES = 0x80
 _NOTHING = (0, 0, 0, NUDGE)
 _FEW = 8
 """Items up to this number are looked at one by one; more are pickled whatever they are."""
+
+_BATCH = 256
+"""Most answers that are received at once."""
 
 _PROTOCOL = pickle.HIGHEST_PROTOCOL
 
@@ -43,7 +44,12 @@ class RingChannel(Channel):
         self._tasks: Any = _family.Ring()
         self._answers: Any = _family.Ring()
         self._claims: Any = _family.Claims(size)
-        self._poll: Callable[[], Any] = partial(self._answers.get, False)
+        # One after the other: answers, and what they carried.
+        self._batches: Iterator[Batch] = zip(
+            starmap(self._answers.get_many, repeat((_BATCH, False))),
+            starmap(self._answers.hand_over_carried, repeat(())),
+            strict=False,
+        )
         self._receiving = RLock()
         self._shelf = Shelf()
 
@@ -54,7 +60,7 @@ class RingChannel(Channel):
     def send(self, mid: int, call: Call, items: Sequence[Any], index: int) -> None:
         """See Channel."""
         key, text, carry = call.wire
-        message = mid, call.mode, key, text, items
+        message = mid, call.mode, call.block, call.prompt, key, text, items
         if _plain(call.mode, items):
             data = pickle.dumps(message, _PROTOCOL)
         else:
@@ -63,16 +69,16 @@ class RingChannel(Channel):
             carry = carried
         self._tasks.put(data, True, None, mid, carry)
 
-    def receive(self, inbox: deque[Any], timeout: float) -> bool:
+    def receive(self, inbox: deque[Batch], timeout: float) -> None:
         """See Channel."""
         if timeout > 0 and not self._answers.qsize():
             self._answers.wait_readable(timeout)
         # One thread at a time: answers must reach the inbox in the order in which they were given,
         # and whoever asks what a dead worker had answered must not miss one that is on its way there.
         with self._receiving:
-            # One step for the interpreter: between taking an answer and having it in the inbox there
-            # is no moment in which a signal handler could run, raise, and lose it.
-            return bool(countOf(islice(map(inbox.append, iter(self._poll, None)), 1), None))
+            # One step for the interpreter: between taking answers and having them in the inbox there
+            # is no moment in which a signal handler could run, raise, and lose them.
+            inbox.extend(islice(self._batches, 1))
 
     def backlog(self) -> int:
         """See Channel."""
@@ -80,14 +86,7 @@ class RingChannel(Channel):
 
     def head(self, answer: Any) -> Head:
         """See Channel."""
-        if not answer:
-            return _NOTHING
-        mid, first, count, kind = _HEAD.unpack_from(answer)
-        return mid, first, count, kind & ~_CARRIES
-
-    def carries(self, answer: Any) -> bool:
-        """See Channel."""
-        return bool(answer) and answer[_SIZE - 1] >= _CARRIES
+        return _HEAD.unpack_from(answer) if answer else _NOTHING
 
     def open(self, answer: Any) -> Opened:
         """See Channel."""
@@ -118,7 +117,7 @@ class RingChannel(Channel):
         self._tasks = self._answers = self._claims = _Gone()
         # In a forked child another thread may have had it.
         self._receiving = RLock()
-        self._poll = self._answers.get
+        self._batches = iter(())
 
     def link(self, slot: int, number: int) -> Link:
         """See Channel."""
@@ -132,8 +131,17 @@ class RingChannel(Channel):
         claim = self._claims.read(slot)
         if claim is None:
             return None
-        mid, progress = claim
-        return Claim(mid, progress >> 32, progress & 0xFFFFFFFF)
+        return Claim(*claim)
+
+    def is_drained(self) -> bool:
+        """See Channel."""
+        return not self._tasks.qsize()
+
+    def cut(self, cuts: deque[Cut], wanted: Sequence[tuple[int, int, int]]) -> None:
+        """See Channel."""
+        # One step for the interpreter, and one thread at a time, as in `receive`.
+        with self._receiving:
+            cuts.extend(filter(None, starmap(partial(self._tasks.cut, self._claims), wanted)))
 
 
 class _Gone:
@@ -142,7 +150,7 @@ class _Gone:
     def get(self, *_: Any) -> None:
         pass
 
-    put = interrupt = settle = read = wait_readable = get
+    put = interrupt = settle = read = wait_readable = cut = get
 
     def qsize(self) -> int:
         return 0
@@ -165,7 +173,7 @@ def _pickled(message: Any, carry: list[Any], call: Call, index: int) -> bytes:
     except TransferError:
         # Again, part by part: for an error with a path from what the caller knows.
         del carry[carried:]
-        _blame(call, message[4], index)
+        _blame(call, message[6], index)
         raise
 
 
@@ -196,15 +204,15 @@ class RingLink(Link):
         """See Link."""
         while data := self._next():
             try:
-                mid, mode, key, text, items = loads(data)
-                return mid, mode, self._repertoire.function(key, text), items
+                mid, mode, block, prompt, key, text, items = loads(data)
+                return mid, mode, block, prompt, self._repertoire.function(key, text), items
             except BaseException as error:  # noqa: BLE001 - somebody else's code, and its error is the answer
                 self._unread(error)
         return None
 
-    def begin(self, begun: int, span: int) -> None:
+    def begin(self, begun: int, span: int, end: int) -> int:
         """See Link."""
-        self._claims.advance(self._slot, begun << 32 | span)
+        return self._claims.begin(self._slot, begun, span, end)
 
     def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
         """See Link."""
@@ -225,8 +233,6 @@ class RingLink(Link):
         self._put(0, self._number, 0, FAILED, _packed(error), [])
 
     def _put(self, mid: int, first: int, count: int, kind: int, payload: bytes, carry: list[Any]) -> None:
-        if carry:
-            kind |= _CARRIES
         self._answers.put(_HEAD.pack(mid, first, count, kind) + payload, True, None, 0, carry)
 
     def _next(self) -> bytes:

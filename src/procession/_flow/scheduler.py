@@ -6,29 +6,51 @@ signal handler raises in the midst of it, in whichever thread and at whichever s
 begins with that answer again.  Hence also the rule for those who take results away from a job that
 still gets more (imap): with the lock held, and the inbox worked off first.
 
-No user's code runs under the lock, with one exception: an answer that carries shared objects must
-be opened while they are held, which is before its receiver receives again.  (What objects do when
-they are let go, they do anywhere; hence the lock is one that its holder can take again.)
+No user's code runs under the lock.  (What objects do when they are let go, they do anywhere; hence the
+lock is one that its holder can take again.)
+
+Short tasks travel many in a message.  Where the workers have taken all there is while one of them still
+has items that it has not begun, these are cut off for the others.  A cut is worked off like an answer.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from threading import RLock
+from time import monotonic
 from typing import Any, Protocol
 
 from ..errors import ProcessError
-from .channel import FAILED, READY, UNREAD, Channel, Claim, Failed, Notes, Opened, Whole
+from .channel import (
+    FAILED,
+    ODD,
+    READY,
+    UNREAD,
+    Batch,
+    Channel,
+    Claim,
+    Cut,
+    Failed,
+    Held,
+    Notes,
+    Opened,
+    Whole,
+)
 from .helping import Helpers, Waited
 from .job import Flight, Job
-from .loss import doomed, remains, singly
+from .loss import doomed, pieces, remains, singly
 
 GLANCE = 64
 """Messages after which who submits looks for answers: or a program that never asks would pile them up."""
-MANY = 1024
-"""Answers after which a thread that drains looks whether its own has come."""
+MANY = 64
+"""Looks for answers after which a thread that drains looks whether its own has come."""
+PAUSE = 0.002
+"""Seconds from one look whether there is something to cut to the next, where there was; at first."""
+LONG_PAUSE = 0.05
+"""The same at most, however often there was not."""
 
 
 class Callbacks(Protocol):
@@ -61,11 +83,11 @@ class Scheduler:
     """Sends messages, and brings answers to the jobs that wait for them.
 
     `jobs`: those not done, by number.  `flying`: messages not answered in full, by number.  `feeds`:
-    whoever will submit more by itself.  `callbacks` is told of jobs that have some; `notes(number,
-    answer)` is called with what workers tell about their start.
+    whoever will submit more by itself.  `workers`: how many there shall be.  `callbacks` is told of
+    jobs that have some; `notes(number, answer)` is called with what workers tell about their start.
     """
 
-    def __init__(self, channel: Channel, callbacks: Callbacks, notes: Notes) -> None:
+    def __init__(self, channel: Channel, callbacks: Callbacks, notes: Notes, workers: int = 1) -> None:
         self.jobs: dict[int, Job] = {}
         self.flying: dict[int, Flight] = {}
         self.feeds: set[Any] = set()
@@ -76,7 +98,11 @@ class Scheduler:
         self._channel = channel
         self._callbacks = callbacks
         self._notes = notes
-        self._inbox: deque[Any] = deque()
+        self._workers = workers
+        self._inbox: deque[Batch] = deque()
+        self._cuts: deque[Cut] = deque()
+        self._seen: dict[int, Claim] = {}
+        self._pause, self._next_look = math.inf, math.inf
         self._unsent: deque[int] = deque()
         self._sending = RLock()
         self._mids = count(1)
@@ -132,6 +158,8 @@ class Scheduler:
         try:
             job.expect(mid)
             self.flying[mid] = flight
+            if flight.is_long:
+                self._pause, self._next_look = PAUSE, 0.0
             self._send(mid, flight)
         except BaseException:
             # Nothing may fly that will never land.
@@ -185,18 +213,21 @@ class Scheduler:
     # ---- on the way back
 
     def drain(self, most: int = MANY) -> None:
-        """Work off what has come, at most so many answers; waits for nothing."""
+        """Work off what has come, at least so many answers; waits for nothing."""
         self._work_off()
         for _ in range(most):
-            if not self._channel.receive(self._inbox, 0):
+            if not self._channel.backlog():
                 break
+            self._channel.receive(self._inbox, 0)
             self._work_off()
 
     def receive(self, timeout: float) -> None:
         """Wait up to `timeout` seconds for answers, and work off all that have come."""
         self._work_off()
-        if self._channel.receive(self._inbox, timeout):
-            self.drain()
+        self._channel.receive(self._inbox, min(timeout, self._pause))
+        self.drain()
+        if monotonic() > self._next_look:
+            self._share()
 
     def wait(self, waited: Waited, timeout: float | None = None) -> bool:
         """Help until `waited` is done; False if it is not within `timeout` seconds."""
@@ -204,33 +235,44 @@ class Scheduler:
 
     def settle(self) -> None:
         """Work off what other threads have received; with the lock held."""
-        while self._inbox:
-            self._note(self._inbox[0])
-            self._inbox.popleft()
+        inbox, cuts = self._inbox, self._cuts
+        while inbox:
+            answers, hold = inbox[0]
+            for answer in answers:
+                self._note(answer, hold)
+            inbox.popleft()
+        while cuts:
+            self._cut_off(*cuts[0][:2])
+            cuts.popleft()
 
     def _work_off(self) -> None:
-        if self._inbox:
+        if self._inbox or self._cuts:
             with self.lock:
                 self.settle()
         if self._unsent:
             self._send_parts()
 
-    def _note(self, answer: Any) -> None:
+    def _note(self, answer: Any, hold: Any) -> None:
         mid, first, number, kind = self._channel.head(answer)
-        if kind in (READY, FAILED):
-            self._notes(first, answer if kind == FAILED else None)
-        flight = self.flying.get(mid)
-        if flight is None or flight.parts is not None:
-            return  # answered before, by another worker or with an error
-        if kind == UNREAD:
-            self._fail_or_part(mid, flight, answer)
+        if 0 < kind <= ODD:
+            self._note_odd(mid, first, kind, answer)
             return
-        if first == flight.done and first + number <= flight.end:
-            kept = Whole(self.open(answer)) if self._channel.carries(answer) else answer
-            flight.job.take(flight.start + first, kept)
-            flight.done = first + number
-        if flight.done == flight.end:
-            self._land(mid, flight)
+        flight = self.flying.get(mid)
+        # Else it was answered before, by another worker or with an error.
+        if flight is not None and flight.parts is None:
+            if first == flight.done and first + number <= flight.end:
+                kept = answer if hold is None else Held(self._channel, answer, hold)
+                flight.job.take(flight.start + first, kept)
+                flight.done = first + number
+            if flight.done == flight.end:
+                self._land(mid, flight)
+
+    def _note_odd(self, mid: int, number: int, kind: int, answer: Any) -> None:
+        if kind in (READY, FAILED):
+            self._notes(number, answer if kind == FAILED else None)
+        flight = self.flying.get(mid)
+        if kind == UNREAD and flight is not None and flight.parts is None:
+            self._fail_or_part(mid, flight, answer)
 
     def _land(self, mid: int, flight: Flight) -> None:
         self.landed(flight.job, mid)
@@ -268,6 +310,55 @@ class Scheduler:
         if not self.jobs and not self.flying:
             self.helpers.wake(self.idle)
 
+    # ---- from the busy to the idle
+
+    def _share(self) -> None:
+        """Cut off what a worker has not begun, if others have nothing to take or it is at one item long."""
+        drained = self._channel.is_drained()
+        seen, self._seen = self._seen, {}
+        wanted = [want for slot in range(self._workers) for want in self._wanted(slot, drained, seen)]
+        if wanted:
+            self._channel.cut(self._cuts, wanted)
+            self._pause = PAUSE
+            self._work_off()
+        elif drained and not any(flight.is_long for flight in tuple(self.flying.values())):
+            self._pause = math.inf  # until a long one is sent
+        else:
+            self._pause = min(2 * self._pause, LONG_PAUSE)
+        self._next_look = monotonic() + self._pause
+
+    def _wanted(self, slot: int, drained: bool, seen: dict[int, Claim]) -> Iterable[tuple[int, int, int]]:
+        claim = self._channel.claim(slot)
+        flight = None if claim is None else self.flying.get(claim.mid)
+        if claim is None or flight is None:
+            return
+        self._seen[slot] = claim
+        unit = flight.job.call.unit
+        if (
+            claim.span
+            and claim.begun + claim.span + unit <= claim.end
+            and (drained or seen.get(slot) == claim)
+        ):
+            yield slot, claim.mid, unit
+
+    def _cut_off(self, mid: int, first: int) -> None:
+        """Items from `first` on of a message are no worker's any more: have them sent again.
+
+        With the lock held.  They stand for a message of their own, that is never sent.  Nothing is
+        done where this was found out before, see `lose`.
+        """
+        flight = self.flying.get(mid)
+        if flight is not None and flight.parts is None and flight.end > first:
+            rest = Flight(flight.job, flight.start + first, flight.items[first : flight.end])
+            rest.parts = deque(pieces(rest, self._workers))
+            key: Any = mid, first
+            flight.job.expect(key)
+            self.flying[key] = rest
+            self._unsent.append(key)
+            flight.end = first
+            if flight.done == first:
+                self._land(mid, flight)
+
     # ---- when workers die, and when all is over
 
     def lose(self, claim: Claim, error: Callable[[str], BaseException]) -> None:
@@ -275,9 +366,16 @@ class Scheduler:
 
         Everything that it answered must have been received.
         """
-        flight = self.flying.get(claim.mid)
-        if flight is None or flight.parts is not None:
-            return
+        with self.lock:
+            if claim.span:
+                # Cut off at the last moment, and whoever did that has not told yet.
+                self._cut_off(claim.mid, claim.end)
+            flight = self.flying.get(claim.mid)
+        if flight is not None and flight.parts is None:
+            self._lose(flight, claim, error)
+        self._send_parts()
+
+    def _lose(self, flight: Flight, claim: Claim, error: Callable[[str], BaseException]) -> None:
         # Before the lock is taken: what describes a task is the arguments' own __repr__.
         call, start, items = flight.job.call, flight.start, flight.items
         errors = {
@@ -287,7 +385,6 @@ class Scheduler:
             for number, failure in errors.items():
                 flight.job.take(start + number, Failed(failure))
             self._part(claim.mid, flight, remains(flight, claim))
-        self._send_parts()
 
     def end(self, why: Callable[[], BaseException]) -> None:
         """Nothing more is run: fail what is pending, and what will come, with what `why` makes."""
@@ -311,7 +408,7 @@ class Scheduler:
     def disown(self) -> None:
         """In a forked child: what flies is the parent's, and so are the answers."""
         self.lock, self._sending = RLock(), RLock()
-        self._inbox, self._unsent = deque(), deque()
+        self._inbox, self._cuts, self._unsent = deque(), deque(), deque()
         # Nor shall what the parent's feeds have left unread be read here.
         self._why_over = _disowned
         self._channel.close()

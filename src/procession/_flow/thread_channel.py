@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
-from itertools import islice
-from operator import countOf
+from itertools import islice, repeat
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from .channel import FAILED, NUDGE, READY, RESULTS, Channel, Claim, Head, Link, Message, Opened
+from .channel import FAILED, NUDGE, READY, RESULTS, Batch, Channel, Claim, Cut, Head, Link, Message, Opened
 from .task import Call
 
 _NOTHING = (0, 0, 0, NUDGE, None)
@@ -28,16 +28,14 @@ class ThreadChannel(Channel):
 
     def send(self, mid: int, call: Call, items: Sequence[Any], index: int) -> None:
         """See Channel."""
-        self._tasks.put((mid, call.mode, call.function, items))
+        self._tasks.put((mid, call.mode, call.block, call.prompt, call.function, items))
 
-    def receive(self, inbox: deque[Any], timeout: float) -> bool:
+    def receive(self, inbox: deque[Batch], timeout: float) -> None:
         """See Channel."""
         poll = partial(self._answers.get, timeout > 0, max(timeout, 0))
-        try:
+        with suppress(Empty):
             # One step for the interpreter, see RingChannel.
-            return bool(countOf(map(inbox.append, islice(iter(poll, _NOTHING[4]), 1)), None))
-        except Empty:
-            return False
+            inbox.extend(zip(zip(islice(iter(poll, _NOTHING[4]), 1)), repeat(None)))
 
     def backlog(self) -> int:
         """See Channel."""
@@ -46,10 +44,6 @@ class ThreadChannel(Channel):
     def head(self, answer: Any) -> Head:
         """See Channel."""
         return answer[:4]  # type: ignore[no-any-return]
-
-    def carries(self, answer: Any) -> bool:
-        """See Channel; nothing is held but by its references."""
-        return False
 
     def open(self, answer: Any) -> Opened:
         """See Channel."""
@@ -82,6 +76,13 @@ class ThreadChannel(Channel):
         """See Channel; threads do not die."""
         return None
 
+    def is_drained(self) -> bool:
+        """See Channel."""
+        return self._tasks.empty()
+
+    def cut(self, cuts: deque[Cut], wanted: Sequence[tuple[int, int, int]]) -> None:
+        """See Channel; there are no claims, so nothing is wanted."""
+
 
 class ThreadLink(Link):
     """A worker thread's end."""
@@ -95,8 +96,9 @@ class ThreadLink(Link):
         """See Link."""
         return self._tasks.get()
 
-    def begin(self, begun: int, span: int) -> None:
+    def begin(self, begun: int, span: int, end: int) -> int:
         """See Link."""
+        return min(span, end - begun)
 
     def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
         """See Link."""

@@ -21,9 +21,6 @@ PATIENCE = 0.001
 """Seconds for which results may lie with a worker while it goes on with the same message."""
 QUICK = 0.0001
 """Seconds that a block of items shall take at most, by the pace of the last one."""
-BLOCK = 32
-"""Most items run in a block: so many may have to be run again when a worker is killed."""
-
 Begin = tuple[Callable[..., object] | None, Iterable[Any]]
 """An initializer and its arguments."""
 
@@ -96,17 +93,44 @@ def _served(link: Link, guard: _Guard) -> bool:
     message = link.take()
     if message is None:
         return False
-    _Service(link, message, guard).run()
+    if len(message[5]) == 1:
+        _serve_one(link, message, guard)
+    else:
+        _Service(link, message, guard).run()
     return True
 
 
+def _serve_one(link: Link, message: Message, guard: _Guard) -> None:
+    """The work on a message with one item."""
+    mid, mode, _, _, function, items = message
+    link.begin(0, 1, 1)
+    try:
+        guard.inside = True
+        value = _call(mode, function, items[0])
+        guard.inside = False
+    except BaseException as error:  # noqa: BLE001 - a task's error is its result
+        guard.inside = False
+        link.answer(mid, 0, [None], {0: error})
+    else:
+        link.answer(mid, 0, [value], {})
+
+
+def _call(mode: int, function: Callable[..., Any], item: Any) -> Any:
+    if mode == EACH:
+        return function(item)
+    if mode == STAR:
+        return function(*item)
+    args, kwds = item
+    return function(*args, **kwds)
+
+
 class _Service:
-    """The work on one message."""
+    """The work on a message with more."""
 
     def __init__(self, link: Link, message: Message, guard: _Guard) -> None:
         self._link = link
         self._guard = guard
-        self._mid, self._mode, self._function, self._items = message
+        self._mid, self._mode, self._block, self._prompt, self._function, self._items = message
         self._count = len(self._items)
         self._first = 0
         self._values: list[Any] = []
@@ -116,18 +140,26 @@ class _Service:
         left = iter(self._items)
         span, flushed = 1, monotonic()
         before = flushed
-        while (begun := self._first + len(self._values)) < self._count:
-            span = min(span, self._count - begun)
-            self._link.begin(begun, span)
+        while span := self._begin(span):
             if not self._run_block(left, span):
                 left = iter(self._items[self._first + len(self._values) :])
             now = monotonic()
-            if now - flushed > PATIENCE:
+            if now - flushed > PATIENCE or self._is_wanted:
                 self._flush()
                 flushed = now
-            span = min(2 * span, BLOCK) if now - before < QUICK else 1
+            span = min(2 * span, self._block) if now - before < QUICK else 1
             before = now
         self._flush()
+
+    @property
+    def _is_wanted(self) -> bool:
+        return self._prompt > 0 and not (self._first + len(self._values)) % self._prompt
+
+    def _begin(self, span: int) -> int:
+        begun = self._first + len(self._values)
+        if self._prompt:
+            span = min(span, self._prompt - begun % self._prompt)
+        return self._link.begin(begun, span, self._count)
 
     def _run_block(self, left: Iterator[Any], span: int) -> bool:
         """Run that many items; False if one of them raised, which ends the block."""
@@ -136,7 +168,7 @@ class _Service:
         try:
             self._guard.inside = True
             if span == 1:
-                values.append(self._call(next(left)))
+                values.append(_call(self._mode, self._function, next(left)))
             else:
                 # What came before an error stays in the list.
                 values.extend(_CALLERS[self._mode](self._function, islice(left, span)))
@@ -146,19 +178,11 @@ class _Service:
             self._guard.inside = False
         except BaseException as error:  # noqa: BLE001 - a task's error is its result
             self._guard.inside = False
-            if self._first + len(values) < self._count:
+            if len(values) < expected:
                 self._errors[len(values)] = error
                 values.append(None)
             return False
         return True
-
-    def _call(self, item: Any) -> Any:
-        if self._mode == EACH:
-            return self._function(item)
-        if self._mode == STAR:
-            return self._function(*item)
-        args, kwds = item
-        return self._function(*args, **kwds)
 
     def _flush(self) -> None:
         if self._values:

@@ -9,7 +9,7 @@ use crate::sync::{AtomicU32, Ordering, spin_loop};
 use std::time::{Duration, Instant};
 
 /// A sleep and a wake-up cost about this; spinning longer than that cannot gain.
-const SPIN: Duration = Duration::from_micros(30);
+pub const SPIN: Duration = Duration::from_micros(30);
 const MOST: u32 = 16;
 
 /// Whether spinning is worth it at one object, as far as this process saw.

@@ -20,7 +20,7 @@ use crate::heap::{BlockKind, Credit, Heap, HeapError, Held};
 use crate::lane::{Lane, Side, Spot};
 use crate::mutex::Held as Lock;
 use crate::sync::{AtomicU32, Ordering};
-use crate::wait::{End, Patience};
+use crate::wait::{End, Patience, clock};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,9 @@ const LAST_CHUNK: u32 = 256 << 10;
 /// A lock is held for a few hundred instructions: also who will not wait for a message or for room
 /// waits so long for that, or a busy ring would look like an empty or a full one.
 const LOCK_GRACE: Duration = Duration::from_secs(1);
+
+/// So long after a getter began to look for a message, a putter trusts that it still does.
+const LOOKOUT: u64 = crate::heap::spin::SPIN.as_nanos() as u64;
 
 /// What lies in the heap.
 #[repr(C)]
@@ -171,6 +174,20 @@ impl Ring {
         Ok(())
     }
 
+    /// See [`Claim::cut`].
+    pub fn cut(
+        &self,
+        slot: &Slot,
+        tag: u64,
+        unit: u64,
+        patience: &mut Patience,
+    ) -> Result<Option<(u64, u64)>, End> {
+        self.lock(&self.lane().gets, patience)?;
+        let cut = slot.claim.cut(tag, unit);
+        self.lane().gets.lock.unlock();
+        Ok(cut)
+    }
+
     fn lock(&self, side: &Side, patience: &mut Patience) -> Result<(), End> {
         let heap = self.heap();
         let held = side.lock.lock(heap.me(), &|id| heap.is_alive(id), patience)?;
@@ -202,7 +219,9 @@ impl Ring {
         if patience.is_over() {
             return if self.lane().is_empty() { Err(End::TimedOut) } else { Ok(()) };
         }
-        if self.heap().spin(&self.credit, &ready) {
+        let spin = || self.heap().spin(&self.credit, &ready);
+        let seen = if watcher { spin() } else { self.lane().news.looking_out(clock() + LOOKOUT, spin) };
+        if seen {
             return Ok(());
         }
         self.lane().wait_news(alarms, watcher, patience)

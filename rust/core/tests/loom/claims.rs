@@ -1,7 +1,7 @@
 use crate::kit::{ALL_LIVE, Dead, model};
 use loom::sync::Arc;
 use loom::thread;
-use procession_core::claims::{Claim, Note, Place};
+use procession_core::claims::{Claim, Note, Place, Progress};
 use procession_core::lane::{Lane, Spot};
 use procession_core::wait::Patience;
 
@@ -64,7 +64,27 @@ fn after_a_death_at_any_step_a_settled_claim_is_exact() {
             ring.settle(&dead);
             let taken = ring.lane.is_empty();
             assert_eq!(taken, steps >= 3);
-            assert_eq!(ring.claim.read(), taken.then_some((42, 0)));
+            assert_eq!(ring.claim.read(), taken.then_some((42, Progress::default())));
         });
     }
+}
+
+#[test]
+fn an_item_is_either_begun_or_cut_off() {
+    model(|| {
+        let claim = Arc::new(Claim::default());
+        let lane = Lane::new(Spot::default(), Spot::default(), 0);
+        claim.write(&lane.gets, 42);
+        let worker = {
+            let claim = claim.clone();
+            thread::spawn(move || {
+                (0..3).take_while(|&begun| claim.begin(Progress { begun, span: 1, end: 3 }) == 1).count() as u64
+            })
+        };
+        let first = claim.cut(42, 1).map_or(3, |(first, end)| {
+            assert_eq!(end, 3);
+            first
+        });
+        assert_eq!(worker.join().unwrap(), first);
+    });
 }

@@ -116,6 +116,24 @@ fn two_getters_wake_for_a_message_each() {
 }
 
 #[test]
+fn whoever_looks_out_misses_nothing_and_lets_nobody_sleep_on() {
+    model(|| {
+        let road = Road::new(0);
+        let getters = [
+            also(&road, |road| assert!(road.get(2) > 0)),
+            also(&road, |road| {
+                road.lane.news.looking_out(2, || !road.lane.is_empty());
+                assert!(road.get(3) > 0);
+            }),
+        ];
+        road.put(1, 1);
+        road.put(1, 2);
+        getters.into_iter().for_each(|getter| getter.join().unwrap());
+        assert!(road.lane.is_empty());
+    });
+}
+
+#[test]
 fn a_watcher_does_not_take_the_getter_s_wake_up() {
     model(|| {
         let road = Road::new(0);

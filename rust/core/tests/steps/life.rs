@@ -2,6 +2,7 @@
 
 use crate::kit::{fork, kill, memory, message, number, patient, reap, take, within};
 use crate::things::{CHILDS, FIRST, Things, put, semlock, size};
+use procession_core::claims::Progress;
 use procession_core::heap::{BlockKind, Held, family};
 use procession_core::ring::{Found, Message, Quick, Ring};
 use procession_core::semlock::Taken;
@@ -64,6 +65,10 @@ fn claim(things: &Things) {
     for count in 0..FIRST / 2 {
         let got = tasks.get(Some(&slot), tasks.lane().alarms(), &mut patient());
         drop(got.ok());
+        if let Some((tag, _)) = slot.claim().read() {
+            slot.claim().begin(Progress { begun: 0, span: 1, end: 4 });
+            let _ = tasks.cut(&slot, tag, 1, &mut patient());
+        }
         things.answered.set(count + 1);
         // Now and then the next claim is written over one that was not cleared.
         if count % 3 > 0 {

@@ -1,0 +1,42 @@
+"""How many items go with one message: many at first, fewer and fewer towards the end.
+
+A message costs some microseconds wherever it goes, so short tasks travel together.  Every message has
+no more than a worker's small share of what is left: the last ones have a single unit, and nobody waits
+for somebody's long last message.  Where tasks differ more than that evens out, the scheduler cuts off
+what a busy worker has not begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from sys import getsizeof
+from typing import Any
+
+PARTS = 8
+"""A message has at most this part of a worker's share of what is left."""
+HEAVY = 1 << 18
+"""Bytes of a message above which it costs the same to send two."""
+MOST = 1 << 16
+"""Most items of a message of more than one unit."""
+
+
+def shares(items: Sequence[Any], unit: int, workers: int) -> Iterator[int]:
+    """Lengths of messages for `items`, in whole units but for the last."""
+    place, length = 0, len(items)
+    while place < length:
+        units = (length - place) // (unit * workers * PARTS)
+        if units > 1:
+            # An item may weigh more than this shows, and never less.
+            units = min(units, max(HEAVY // getsizeof(items[place]), 1) // unit, MOST // unit)
+        size = min(max(units, 1) * unit, length - place)
+        yield size
+        place += size
+
+
+def even(items: Sequence[Any], unit: int) -> Iterator[int]:
+    """The same, a unit each."""
+    full, rest = divmod(len(items), unit)
+    yield from repeat(unit, full)
+    if rest:
+        yield rest

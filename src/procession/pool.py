@@ -93,7 +93,10 @@ class Pool(_std.Pool):
     # ---- calls
 
     def apply(self, func: Function, args: Iterable[Any] = (), kwds: Mapping[str, Any] = {}) -> Any:
-        """`func(*args, **kwds)`, run by a worker; waits for the result."""
+        """`func(*args, **kwds)`, run by a worker; waits for the result.
+
+        Raises as `AsyncResult.get` does; ValueError if the pool is closed.
+        """
         return self.apply_async(func, args, kwds).get()
 
     def apply_async(
@@ -121,7 +124,7 @@ class Pool(_std.Pool):
 
         `chunksize` items at a time are one worker's, one after the other; by default each item goes to
         whoever is free.  If tasks raise, the others are run nevertheless, then the first error in the
-        order of the input is raised.
+        order of the input is raised.  ValueError if the pool is closed, or for a `chunksize` below 1.
         """
         return self._map(EACH, func, iterable, chunksize).get()
 
@@ -174,7 +177,7 @@ class Pool(_std.Pool):
     # ---- the end
 
     def close(self) -> None:
-        """Take nothing new: workers end when all is done."""
+        """Take nothing new: workers end when all that was asked for is done.  Does not wait for it."""
         _util.debug("closing pool")
         if self._state == RUN:
             self._state = CLOSE

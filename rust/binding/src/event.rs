@@ -30,20 +30,26 @@ impl EventWord {
         attach::<EventWord>(class, handle)
     }
 
+    /// Is the flag set?
     fn is_set(&self) -> PyResult<bool> {
         Ok(self.words.get()?.is_set())
     }
 
+    /// Set the flag and wake all who wait; a handler of a signal may do so too.
     fn set(&self) -> PyResult<()> {
         self.words.get()?.set();
         Ok(())
     }
 
+    /// Clear the flag.
     fn clear(&self) -> PyResult<()> {
         self.words.get()?.clear();
         Ok(())
     }
 
+    /// Wait until the flag is, or was for a moment, set; False when `timeout` seconds have gone by.
+    ///
+    /// None waits for ever.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let event = self.words.get()?;

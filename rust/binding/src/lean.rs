@@ -133,7 +133,7 @@ pub fn are_block_and_timeout(arguments: Arguments) -> bool {
 
 /// Define a lean method.
 macro_rules! lean {
-    ($lean:ident: $class:ty, $name:literal, $signature:literal, $call:expr) => {
+    ($lean:ident: $class:ty, $name:literal, $signature:expr, $call:expr) => {
         pub struct $lean;
 
         impl $crate::lean::Lean for $lean {

@@ -13,6 +13,7 @@ use pyo3::exceptions::{PyAssertionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyType};
 use std::cell::Cell;
+use std::ffi::CStr;
 
 /// As in `_multiprocessing`.
 pub const RECURSIVE_MUTEX: u32 = 0;
@@ -239,6 +240,10 @@ impl SemLock {
         self.take(py, block, timeout)
     }
 
+    /// Give it back, or add one to a semaphore.
+    ///
+    /// Raises ValueError where nobody holds the lock or a semaphore is at its maximum; AssertionError
+    /// for an RLock that the calling thread does not hold.
     fn release(&self) -> PyResult<()> {
         self.give()
     }
@@ -299,7 +304,19 @@ impl SemLock {
     }
 }
 
-lean!(Acquire: SemLock, c"acquire", c"acquire($self, block=True, timeout=None)\n--\n\n", |py, lock, arguments| {
+/// With its docstring, since it stands in the general method's place.
+const ACQUIRE: &CStr = c"acquire($self, block=True, timeout=None)
+--
+
+Take it: True when taken.
+
+`block`: wait if need be. `timeout`: seconds to wait at most, None for ever, zero or less not at
+all; False when they have gone by.
+
+Raises OwnerDiedError, the lock being free again, in one waiter or the next caller after the
+holder of a Lock or RLock died; DeadlockError in one of those who wait for each other in a circle.";
+
+lean!(Acquire: SemLock, c"acquire", ACQUIRE, |py, lock, arguments| {
     let plain = are_block_and_timeout(arguments) && lock.words.get().ok()?.try_acquire(&lock.caller(false, &|_| true));
     plain.then(|| Ok(PyBool::new(py, true).to_owned().into_any()))
 });

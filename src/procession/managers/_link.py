@@ -38,7 +38,10 @@ def link_to(address: Any, serializer: str, authkey: bytes | None) -> Link:
         link = _links.get(address)
         if link is None or not link.fits(serializer, authkey):
             key = bytes(_process.current_process().authkey) if authkey is None else bytes(authkey)
-            link = _links[address] = Link(address, serializer, key)
+            former, link = link, Link(address, serializer, key)
+            if former is not None:
+                link.server = former.server  # until we meet another
+            _links[address] = link
         return link
 
 
@@ -66,7 +69,7 @@ class Link:
     def __init__(self, address: Any, serializer: str, authkey: bytes) -> None:
         self.address, self.authkey, self._serializer = address, authkey, serializer
         self._held: dict[str, _Held] = {}
-        self._server: tuple[str, int | None] = "a manager", None
+        self.server = _Server("a manager", None)
         self.reset()
         _every.add(self)
         _util.register_after_fork(self, Link.adopt)
@@ -122,12 +125,12 @@ class Link:
 
     # ---- references
 
-    def ask(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def ask(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a function of the server itself."""
         with self._management() as peer:
             return peer.ask(name, *args, **kwargs)
 
-    def grant(self, name: str, *args: Any, **kwargs: Any) -> tuple[str, tuple[str, ...]]:
+    def grant(self, name: str, /, *args: Any, **kwargs: Any) -> tuple[str, tuple[str, ...]]:
         """Have the server make an object; its id and methods.  It is held, as by a proxy."""
         with self._management() as peer:
             ident, exposed = peer.ask(name, *args, **kwargs)
@@ -162,6 +165,11 @@ class Link:
         """A proxy was pickled: another process may soon ask for its object."""
         if ident in self._held:
             self._held[ident].is_lent = True
+
+    def lend_all(self) -> None:
+        """This process is forked: its child may soon ask for all that it has."""
+        for held in list(self._held.values()):
+            held.is_lent = True
 
     def release(self, ident: str) -> None:
         """One proxy less.  Never raises, never waits for another thread."""
@@ -198,7 +206,7 @@ class Link:
     def _met(self) -> Session | Visits:
         if self._peer is None:
             self._peer = meet(self.address, self._serializer, self.authkey)
-            self._server = self._peer.server, self._peer.pid
+            self.server = _Server(self._peer.server, self._peer.pid)
             for ident, held in list(self._held.items()):
                 # One that is gone will be missed when it is used.
                 with contextlib.suppress(RemoteError):
@@ -223,18 +231,27 @@ class Link:
 
     def lost(self) -> ManagerLostError:
         """The error that says that the server is gone."""
-        name, pid = self._server
-        who = name if pid is None else f"{name} (process {pid})"
-        return ManagerLostError(errno.EPIPE, f"{who}, which served at {self.address!r}, {_end_of(pid)}")
+        return ManagerLostError(
+            errno.EPIPE, f"{self.server.name}, which served at {self.address!r}, {self.server.fate()}"
+        )
 
 
-def _end_of(pid: int | None) -> str:
-    for child in list(_process._children):  # type: ignore[attr-defined]
-        if child.pid == pid and child._parent_pid == os.getpid():
-            # Its connections may be closed a moment before it has ended.
-            child.join(1)
-            return fate(child.exitcode)
-    return fate(None)
+class _Server:
+    """What is known of the server's process."""
+
+    def __init__(self, name: str, pid: int | None) -> None:
+        self.name = name if pid is None else f"{name} (process {pid})"
+        self._pid = pid
+        self._exitcode: int | None = None
+
+    def fate(self) -> str:
+        """How it came to its end, as far as this process can know."""
+        for child in list(_process._children):  # type: ignore[attr-defined]
+            if child.pid == self._pid and child._parent_pid == os.getpid():
+                # Its connections may be closed a moment before it has ended.
+                child.join(1)
+                self._exitcode = child.exitcode
+        return fate(self._exitcode)
 
 
 def fate(exitcode: int | None) -> str:
@@ -253,4 +270,9 @@ def _after_fork() -> None:
         link.reset()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+def _before_fork() -> None:
+    for link in list(_every):
+        link.lend_all()
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

@@ -10,8 +10,8 @@ from multiprocessing import managers
 from typing import Any
 
 from .. import _default
+from .. import shared_memory as _memory
 from ..errors import ManagerLostError
-from ..shared_memory import ShareableList, SharedMemory
 from . import _proxies, _server, _types, _wire
 from ._link import fate, link_to, unlink_from
 
@@ -159,19 +159,19 @@ class SharedMemoryManager(BaseManager, managers.SharedMemoryManager):
 
     _Server = _server.SharedMemoryServer
 
-    def SharedMemory(self, size: int) -> SharedMemory:
+    def SharedMemory(self, size: int) -> _memory.SharedMemory:
         """A new block of `size` bytes, which lives as long as the manager at most."""
-        block = SharedMemory(create=True, size=size)
+        block = _memory.SharedMemory(create=True, size=size)
         self._track(block)
         return block
 
-    def ShareableList(self, sequence: Iterable[Any] | None) -> ShareableList:
+    def ShareableList(self, sequence: Iterable[Any] | None) -> _memory.ShareableList:
         """A new list in shared memory, which lives as long as the manager at most."""
-        made = ShareableList(sequence)
+        made = _memory.ShareableList(sequence)
         self._track(made.shm)
         return made
 
-    def _track(self, block: SharedMemory) -> None:
+    def _track(self, block: _memory.SharedMemory) -> None:
         try:
             self._link().ask("track_segment", block.name)
         except BaseException:

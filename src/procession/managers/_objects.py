@@ -16,7 +16,7 @@ from typing import Any
 
 from ._turn import Turn
 
-TRANSIT = 5.0
+TRANSIT = 10.0
 """Seconds that an object without holders is kept for somebody to whom it may have been sent."""
 
 Entry = tuple[Any, Any, Any]

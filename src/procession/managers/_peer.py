@@ -55,7 +55,7 @@ class Session:
         self._number, self._is_kin, self.server, self.pid = greeting
         self._owed = 0
 
-    def ask(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def ask(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a function of the server.  EOFError or OSError if it is gone."""
         self._owed += 1
         try:
@@ -113,7 +113,7 @@ class Visits:
     def __init__(self, connect: Callable[[], Any]) -> None:
         self._connect = connect
 
-    def ask(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def ask(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a function of the server."""
         conn = self._connect()
         try:

@@ -9,6 +9,7 @@ if _typing.TYPE_CHECKING:
     from .errors import DeadlockError as DeadlockError
     from .errors import ManagerLostError as ManagerLostError
     from .errors import OwnerDiedError as OwnerDiedError
+    from .errors import ShutDown as ShutDown
     from .errors import TaskTimeoutError as TaskTimeoutError
     from .errors import TransferError as TransferError
     from .errors import WorkerLostError as WorkerLostError
@@ -64,6 +65,7 @@ _errors = (
     "DeadlockError",
     "ManagerLostError",
     "OwnerDiedError",
+    "ShutDown",
     "TaskTimeoutError",
     "TransferError",
     "WorkerLostError",

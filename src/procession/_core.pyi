@@ -235,12 +235,16 @@ class Ring(Shared):
         they stay valid until the next get by this thread or :meth:`drop_carried`."""
     def drop_carried(self) -> None: ...
     def wait_readable(self, timeout: float | None = None) -> bool:
-        """Sleep until a message is there (another may take it first) or :meth:`interrupt`."""
+        """Sleep until a message is there (another may take it first), or the ring is shut, or :meth:`interrupt`."""
     def wait_drained(self, timeout: float | None = None) -> bool:
         """Sleep until no message is there, or :meth:`interrupt`."""
     def interrupt(self) -> None:
         """Wake every sleeper in wait_readable, wait_drained and get, of any member, once: these
         return as if the time had run out."""
+    def shut(self) -> None:
+        """Take no more messages: every put, also one that waits for room, gives False at once; who waits
+        for a message is woken as by :meth:`interrupt`.  What is there can still be taken."""
+    def is_shut(self) -> bool: ...
     def qsize(self) -> int: ...
     @property
     def maxsize(self) -> int: ...

@@ -100,4 +100,4 @@ class Writer(_End):
         end = len(view) if size is None else offset + size
         if not 0 <= offset <= end <= len(view):
             raise ValueError(f"no {size} bytes at offset {offset} of {len(view)}")
-        self._port.put(view[offset:end])
+        self._port.send_bytes(view[offset:end], [])

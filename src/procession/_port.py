@@ -16,6 +16,7 @@ from typing import Any, NoReturn, Self, overload
 
 from . import _family
 from ._readiness import MOMENT, Readiness
+from .errors import ShutDown
 from .reduction import dumps, loads
 
 _ports: weakref.WeakSet[Port] = weakref.WeakSet()
@@ -59,7 +60,8 @@ class Port:
     def take(self, timeout: float | None = None) -> bytes | None:
         """Wait for the next message; None when `timeout` seconds went by.
 
-        Raises what `close` says if the port is closed meanwhile.
+        Raises what `close` says if the port is closed meanwhile, ShutDown if the ring was shut and no
+        message is left.
         """
         end = None if timeout is None else time.monotonic() + timeout
         left = timeout
@@ -68,12 +70,34 @@ class Port:
         try:
             self.waiting.append(me)
             # Looked up anew each time: `close` replaces it, then wakes us.
-            while (data := self.get(True, left)) is None:
+            while (data := self.get(True, left)) is None and (data := self.rest()) is None:
                 if end is not None and (left := end - time.monotonic()) <= 0:
                     return None
         finally:
             self.waiting.remove(me)
         return data
+
+    def rest(self) -> bytes | None:
+        """After a `get` that found nothing: what a ring that was shut since still has.
+
+        None if the ring is not shut; raises ShutDown if it is, and has nothing any more.
+        """
+        if not self.ring.is_shut():
+            return None
+        data = self.get(False)
+        if data is None:
+            raise ShutDown
+        return data
+
+    def shut(self, *, immediate: bool) -> None:
+        """From now on, for all processes, `put` gives False, and `take` raises when all is taken.
+
+        `immediate`: what is there is dropped, and counts as dealt with.
+        """
+        self.ring.shut()
+        while immediate and self.get(False) is not None:
+            self.ring.drop_carried()
+            self.ring.task_done()
 
     def unpack(self, data: bytes) -> Any:
         """The object in the message that this thread has just taken."""
@@ -84,12 +108,20 @@ class Port:
                 self.ring.drop_carried()
 
     def send(self, obj: object) -> None:
-        """Put an object, whatever time it takes."""
+        """Put an object, whatever time it takes.  ShutDown if the ring was shut."""
         carry: list[_family.Shared] = []
-        self.put(dumps(obj, carry), True, None, 0, carry)
+        self.send_bytes(dumps(obj, carry), carry)
+
+    def send_bytes(self, data: Any, carry: list[_family.Shared]) -> None:
+        """Put a message, whatever time it takes.  ShutDown if the ring was shut."""
+        if not (self.put(data, True, None, 0, carry) if carry else self.put(data)):
+            raise ShutDown
 
     def poll(self, timeout: float | None) -> bool:
-        """Wait for a message without taking it; False when `timeout` seconds went by."""
+        """Wait for a message without taking it; False when `timeout` seconds went by.
+
+        True as well where none will come, since the ring was shut.
+        """
         end = None if timeout is None else time.monotonic() + timeout
         left = timeout
         # Whoever interrupts the ring wakes us for nothing.

@@ -3,8 +3,8 @@
 For ``select``, ``connection.wait`` and event loops; made only when somebody asks for it, and then
 in that process alone.  Used by :mod:`procession._port`.
 
-The descriptor is an eventfd.  Whoever may have changed the matter calls `update`, which looks at
-the ring and sets or clears it: this process's own puts and gets at once, so that after a get that
+The descriptor is an eventfd, set for good once the ring was shut.  Whoever may have changed the
+matter calls `update`, which looks at the ring and sets or clears it: this process's own puts and gets at once, so that after a get that
 empties the ring it is not readable any more; what other processes do is noticed by two threads.
 One waits for messages while the descriptor is clear, the other for emptiness while it is set.
 One thread in turn would not do: while it waits for emptiness, our own get may have cleared the
@@ -53,7 +53,7 @@ class Readiness:
     def update(self) -> None:
         """Make the descriptor say what is true now."""
         with self._turn:
-            waiting = self._ring.qsize() > 0
+            waiting = self._ring.qsize() > 0 or self._ring.is_shut()
             if self._open and waiting != self._is_set:
                 if waiting:
                     os.eventfd_write(self._fd, 1)
@@ -109,8 +109,12 @@ class Readiness:
 
     def _await_turn(self, when: bool) -> bool:
         with self._turn:
-            self._turn.wait_for(lambda: self._is_set is when or not self._open)
+            self._turn.wait_for(lambda: self._is_due(when) or not self._open)
             return self._open
+
+    def _is_due(self, when: bool) -> bool:
+        # That of a ring which was shut is set for good, as for the end of a stream.
+        return self._is_set is when and not (when and self._ring.is_shut())
 
     def _end(self) -> None:
         while self._threads:

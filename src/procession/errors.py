@@ -16,6 +16,8 @@
         ├─ TransferAttributeError   the same, where it raised an AttributeError
         └─ TransferRecursionError   the same, where it raised a RecursionError
 
+ShutDown, for queues that were shut down, is that of the module queue from Python 3.13 on.
+
 Those made here can be pickled with all that they carry, and so can subclasses, whatever their
 ``__init__`` asks for.  The three kinds of TransferError exist for programs that catch what plain
 pickling raises.  WorkerLostError is made when first asked for: its parent's module is slow to import.
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 import builtins
 import pickle
+import sys
 from multiprocessing import AuthenticationError, BufferTooShort, ProcessError, TimeoutError
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +43,7 @@ __all__ = [
     "ManagerLostError",
     "OwnerDiedError",
     "ProcessError",
+    "ShutDown",
     "TaskTimeoutError",
     "TimeoutError",
     "TransferAttributeError",
@@ -48,6 +52,14 @@ __all__ = [
     "TransferTypeError",
     "WorkerLostError",
 ]
+
+
+if sys.version_info >= (3, 13):
+    from queue import ShutDown
+else:
+
+    class ShutDown(Exception):  # noqa: N818 - the name is the stdlib's, which has it from 3.13
+        """A queue was shut down: it takes no more items, and has none to give."""
 
 
 class OwnerDiedError(Travelling, ProcessError):

@@ -24,7 +24,7 @@ from ._alias import mirror
 from ._condition import Gauge
 from ._ends import HANDLE_CLOSED, Reader, Writer
 from ._port import Port, is_closed
-from .errors import TransferError
+from .errors import ShutDown, TransferError
 from .reduction import dumps
 from .synchronize import Lock
 
@@ -152,8 +152,9 @@ class Queue(_Ends, _StdQueue[T]):
         """Append `obj`, waiting for room; it is in shared memory when this returns.
 
         Raises Full if there was no room within `timeout` seconds (at once if `block` is false),
-        TransferError for what cannot be pickled, ValueError after `close`, MemoryError where the
-        system refuses.  Whatever is raised, nothing was put.
+        ShutDown after `shutdown`, also while it waits, TransferError for what cannot be pickled,
+        ValueError after `close`, MemoryError where the system refuses.  Whatever is raised, nothing
+        was put.
         """
         carry: list[Any] = []
         try:
@@ -164,17 +165,18 @@ class Queue(_Ends, _StdQueue[T]):
             raise
         port = self._port
         if not (port.put(data, block, timeout, 0, carry) if carry else port.put(data, block, timeout)):
-            raise Full
+            raise ShutDown if port.ring.is_shut() else Full
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
         """Take the oldest item, waiting for one.
 
-        Raises Empty if none came within `timeout` seconds (at once if `block` is false), ValueError
-        after `close`, and what rebuilding the item raises, which then is gone.
+        Raises Empty if none came within `timeout` seconds (at once if `block` is false), ShutDown after
+        `shutdown` when no item is left, ValueError after `close`, and what rebuilding the item raises,
+        which then is gone.
         """
         port = self._port
         data = port.get(False)
-        if data is None and (not block or (data := port.take(timeout)) is None):
+        if data is None and (data := port.take(timeout) if block else port.rest()) is None:
             raise Empty
         item: T = port.unpack(data)
         return item
@@ -211,6 +213,15 @@ class Queue(_Ends, _StdQueue[T]):
     def full(self) -> bool:
         """Is there no room?"""
         return 0 < self._port.ring.maxsize <= self.qsize()
+
+    def shutdown(self, immediate: bool = False) -> None:
+        """Take no more items, in any process: as of ``queue.Queue`` since Python 3.13.
+
+        From now on `put` raises ShutDown, and `get` when no item is left; so do those that wait at
+        this moment.  If `immediate`, the items that are there are dropped; each counts as dealt with
+        (``task_done``) for who waits in `join`.  A second call does no harm.
+        """
+        self._port.shut(immediate=immediate)
 
     def close(self) -> None:
         """Use this queue no more in this process; what was put stays for the others.
@@ -269,17 +280,19 @@ class SimpleQueue(_Ends, _StdSimpleQueue[T]):
     def put(self, obj: T) -> None:
         """Append `obj`; it is in shared memory when this returns.
 
-        Raises TransferError for what cannot be pickled, OSError after `close`.
+        Raises TransferError for what cannot be pickled, ShutDown after `shutdown`, OSError after `close`.
         """
+        port = self._port
         carry: list[Any] = []
         data = dumps(obj, carry)
-        if carry:
-            self._port.put(data, True, None, 0, carry)
-        else:
-            self._port.put(data)
+        if not (port.put(data, True, None, 0, carry) if carry else port.put(data)):
+            raise ShutDown
 
     def get(self) -> T:
-        """Take the oldest item, waiting for one without limit.  OSError after `close`."""
+        """Take the oldest item, waiting for one without limit.
+
+        Raises ShutDown after `shutdown` when no item is left, OSError after `close`.
+        """
         port = self._port
         data = port.get(False)
         item: T = port.unpack(port.take() if data is None else data)
@@ -287,7 +300,13 @@ class SimpleQueue(_Ends, _StdSimpleQueue[T]):
 
     def empty(self) -> bool:
         """Does no item wait?"""
-        return not self._reader.poll()
+        if self._reader.closed:
+            raise OSError(HANDLE_CLOSED)
+        return not self._port.ring.qsize()
+
+    def shutdown(self, immediate: bool = False) -> None:
+        """Take no more items, in any process; see :meth:`Queue.shutdown`."""
+        self._port.shut(immediate=immediate)
 
     def close(self) -> None:
         """Use this queue no more in this process; what was put stays for the others."""

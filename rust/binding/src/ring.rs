@@ -325,7 +325,7 @@ impl Ring {
         let (core, limit) = (self.core()?, Limit::of(timeout)?);
         let alarms = core.lane().alarms();
         wait(py, limit, |patience| core.wait_news(alarms, true, patience))?;
-        Ok(!core.lane().is_empty())
+        Ok(!core.lane().is_empty() || core.lane().is_shut())
     }
 
     #[pyo3(signature = (timeout = None))]
@@ -339,6 +339,15 @@ impl Ring {
     fn interrupt(&self) -> PyResult<()> {
         self.lane()?.alarm();
         Ok(())
+    }
+
+    fn shut(&self, py: Python<'_>) -> PyResult<()> {
+        let core = self.core()?;
+        wait(py, Limit::Never, |patience| core.shut(patience)).map(drop)
+    }
+
+    fn is_shut(&self) -> PyResult<bool> {
+        Ok(self.lane()?.is_shut())
     }
 
     fn qsize(&self) -> PyResult<u32> {

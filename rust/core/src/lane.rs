@@ -203,6 +203,7 @@ pub struct Lane {
     pub rest: Bell,
     done: AtomicU32,
     alarms: AtomicU32,
+    shut: AtomicU32,
     limit: u32,
 }
 
@@ -218,6 +219,7 @@ impl Lane {
             rest: Bell::default(),
             done: AtomicU32::new(0),
             alarms: AtomicU32::new(0),
+            shut: AtomicU32::new(0),
             limit,
         }
     }
@@ -241,9 +243,12 @@ impl Lane {
         self.limit
     }
 
-    /// How many more messages fit now.
+    /// How many more messages fit now; none where the lane is shut.
     #[inline]
     pub fn space(&self) -> u32 {
+        if self.is_shut() {
+            return 0;
+        }
         // So many messages would fill any machine, but one more would make the ring look empty.
         let limit = if self.limit == 0 { u32::MAX } else { self.limit };
         limit.saturating_sub(self.len())
@@ -261,6 +266,21 @@ impl Lane {
         self.drained.ring(u32::MAX);
     }
 
+    /// Take no more messages, and wake everybody who waits. To be called with the putters' lock held:
+    /// who gets it afterwards finds no room.
+    pub fn shut(&self) {
+        self.shut.store(1, Ordering::SeqCst);
+        step("lane.shut");
+        self.alarm();
+        self.room.ring(u32::MAX);
+    }
+
+    /// Was it shut?
+    #[inline]
+    pub fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::SeqCst) != 0
+    }
+
     /// To be called when `count` messages were got, after the lock was given back.
     #[inline]
     pub fn got(&self, count: u32) {
@@ -270,14 +290,20 @@ impl Lane {
         }
     }
 
-    /// Sleep until a message is there or the alarms are no longer `alarms`.
-    pub fn wait_news(&self, alarms: u32, watcher: bool, patience: &mut Patience) -> Result<(), End> {
-        self.news.wait(watcher, patience, &|| !self.is_empty() || self.alarms() != alarms)
+    /// Is a message there, or will none come, or are the alarms no longer `alarms`?
+    #[inline]
+    pub fn has_news(&self, alarms: u32) -> bool {
+        !self.is_empty() || self.alarms() != alarms || self.is_shut()
     }
 
-    /// Sleep until there is room for a message.
+    /// Sleep until there are news for a getter.
+    pub fn wait_news(&self, alarms: u32, watcher: bool, patience: &mut Patience) -> Result<(), End> {
+        self.news.wait(watcher, patience, &|| self.has_news(alarms))
+    }
+
+    /// Sleep until there is room for a message, or never will be.
     pub fn wait_room(&self, patience: &mut Patience) -> Result<(), End> {
-        self.room.wait(false, patience, &|| self.space() > 0)
+        self.room.wait(false, patience, &|| self.space() > 0 || self.is_shut())
     }
 
     /// Sleep until no message is there or the alarms are no longer `alarms`.

@@ -261,3 +261,38 @@ fn threads_put_and_get_each_message_once() {
     got.sort();
     assert_eq!(got, (0..2 * each).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_shut_ring_takes_no_more_and_keeps_nobody_waiting() {
+    let (_heap, ring) = ring(1);
+    let long = Duration::from_secs(50);
+    let shut = |ring: &Ring| within(long, |patience| ring.shut(patience)).unwrap();
+    assert!(put(&ring, &message(1, 10), &[]));
+    std::thread::scope(|scope| {
+        let putters = [10, INLINE + 1].map(|size| {
+            let ring = &ring;
+            scope.spawn(move || {
+                let data = message(2, size);
+                within(long, |patience| ring.put(&Message { data: &data, tag: 0, carry: &[] }, patience))
+            })
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        shut(&ring);
+        for putter in putters {
+            assert!(matches!(putter.join().unwrap(), Err(Stop::End(End::TimedOut))));
+        }
+    });
+    assert_eq!(drain(&ring), [1]);
+    assert!(!put_either_way(&ring, &message(3, 10)));
+    // A getter of an empty one is let go, whether it came before or after.
+    let alarms = ring.lane().alarms();
+    assert!(within(long, |patience| ring.get(None, alarms, patience)).is_err());
+    let (_heap, ring) = self::ring(0);
+    std::thread::scope(|scope| {
+        let alarms = ring.lane().alarms();
+        let getter = scope.spawn(|| within(long, |patience| ring.get(None, alarms, patience).map(drop)));
+        std::thread::sleep(Duration::from_millis(50));
+        shut(&ring);
+        assert!(getter.join().unwrap().is_err());
+    });
+}

@@ -138,7 +138,7 @@ impl Ring {
                     got => break got,
                 }
             }
-            if lane.alarms() != alarms {
+            if lane.alarms() != alarms || lane.is_shut() {
                 return Err(End::TimedOut.into());
             }
             self.wait_news(alarms, false, patience)?;

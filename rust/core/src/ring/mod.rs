@@ -212,10 +212,19 @@ impl Ring {
         words.taking.end();
     }
 
-    /// Wait until a message is there or the lane's alarms are no longer `alarms`. Who does not take
+    /// Take no more messages; see [`Lane::shut`]. Killed before the last sleeper is woken, it leaves
+    /// some to find out for themselves, within a slice.
+    pub fn shut(&self, patience: &mut Patience) -> Result<(), End> {
+        self.lock(&self.lane().puts, patience)?;
+        self.lane().shut();
+        self.lane().puts.lock.unlock();
+        Ok(())
+    }
+
+    /// Wait until a message is there, or the lane is shut, or its alarms are no longer `alarms`. Who does not take
     /// one afterwards (nor is a `watcher`) rings the bell again.
     pub fn wait_news(&self, alarms: u32, watcher: bool, patience: &mut Patience) -> Result<(), End> {
-        let ready = || !self.lane().is_empty() || self.lane().alarms() != alarms;
+        let ready = || self.lane().has_news(alarms);
         if patience.is_over() {
             return if self.lane().is_empty() { Err(End::TimedOut) } else { Ok(()) };
         }

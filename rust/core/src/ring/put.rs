@@ -137,6 +137,9 @@ impl Ring {
             if *done == records.len() {
                 return Ok(());
             }
+            if lane.is_shut() {
+                return Err(End::TimedOut.into());
+            }
             lane.wait_room(patience)?;
         }
     }

@@ -184,6 +184,24 @@ class Hold:
     """Holds what messages carried, until it is dropped; see :meth:`Ring.hand_over_carried`."""
 
 @disjoint_base
+class Buffer(Shared):
+    """A copy of `data` (any contiguous bytes-like object), for one receiver to take.
+
+    For whoever made it the bytes are read-only.  Raises MemoryError where the system refuses memory.
+    """
+
+    def __new__(cls, data: Any = None, *, _handle: Handle | None = None) -> Self: ...
+    @staticmethod
+    def _take(handle: Handle) -> Buffer | bytearray:
+        """Take it: its bytes are writable and this process's own, after a fork too.
+
+        A bytearray with a copy where this process has taken 16,384 already and not dropped them.
+        Raises ReferenceError when it was taken before or is gone.
+        """
+    def __buffer__(self, flags: int) -> memoryview: ...
+    def __len__(self) -> int: ...
+
+@disjoint_base
 class Ring(Shared):
     """Messages of bytes from any member to any member, in the order of the puts.
 
@@ -202,6 +220,7 @@ class Ring(Shared):
     ) -> bool:
         """Append one message (any contiguous bytes-like object); False if full all the time.
 
+        Where `data` is a list, they are the message's parts, one behind the other; it is copied once.
         `carry` are objects whose handles are inside the data: the message holds them until it
         is taken.  `tag` is a number for claims.  Raises MemoryError, nothing put.
         """
@@ -214,6 +233,8 @@ class Ring(Shared):
         """Take the oldest message; None if there was none all the time.
 
         Who will not wait for a message waits up to a second for another taker to be done."""
+    def take(self, block: bool = True, timeout: float | None = None) -> bytes | Buffer | None:
+        """As get; a large message is given where it lies, read-only, and freed when dropped."""
     def get_many(self, limit: int, block: bool = True, timeout: float | None = None) -> list[bytes]:
         """Take what is there, at most `limit` messages, waiting only for the first."""
     def get_claimed(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from ._port import Port, is_closed
+from ._port import Data, Port, is_closed
 
 HANDLE_CLOSED = "handle is closed"
 
@@ -65,12 +65,12 @@ class Reader(_End):
         """Take the next message as it is; OSError if it is longer than `maxlength`, and it is lost."""
         if maxlength is not None and maxlength < 0:
             raise ValueError("negative maxlength")
-        data = self._take()
+        data = bytes(self._take())
         if maxlength is not None and len(data) > maxlength:
             raise OSError("bad message length")
         return data
 
-    def _take(self) -> bytes:
+    def _take(self) -> Data:
         data = self._port.get(False)
         return self._port.take() if data is None else data
 

@@ -31,14 +31,17 @@ from procession._core import (
     member,
     members,
 )
+from procession._core import Buffer as NativeBuffer
 
 __all__ = [
     "RECURSIVE_MUTEX",
     "SEMAPHORE",
     "SEM_VALUE_MAX",
     "Block",
+    "Buffer",
     "Claims",
     "EventWord",
+    "NativeBuffer",
     "Ring",
     "SemLock",
     "Shared",
@@ -154,6 +157,20 @@ class Block(_core.Block):
     """The native block of memory, picklable; see ``_core.pyi``."""
 
     __reduce_ex__ = _reduce
+
+
+class Buffer(NativeBuffer):
+    """The native buffer of a message; what is unpickled is that which was taken; see ``_core.pyi``."""
+
+    def __reduce_ex__(self, _protocol: object) -> tuple[Any, ...]:
+        _, (_, handle, ticket, _) = _reduce(self)
+        return _take, (handle, ticket)
+
+
+def _take(handle: Handle, ticket: Any) -> Any:
+    if ticket is not None:
+        _use(ticket)
+    return NativeBuffer._take(handle)
 
 
 class Ring(_core.Ring):

@@ -35,12 +35,17 @@ _NEVER_SENT = frozenset({"__name__", "__builtins__", "__spec__", "__loader__"})
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """Writes to `file`, honouring the reducers of `table` before cloudpickle's."""
+    """Writes to `file`, honouring the reducers of `table` before cloudpickle's.
 
-    def __init__(self, file: Any, table: Table) -> None:
+    `meet` is asked of each buffer whether it shall go in the stream.
+    """
+
+    def __init__(
+        self, file: Any, table: Table, meet: Callable[[pickle.PickleBuffer], bool] | None = None
+    ) -> None:
         # First: the C pickler looks for it when it is initialised, and no more.
         self.dispatch_table = {**cloudpickle.Pickler.dispatch_table.maps[0], **_REDUCERS, **table}
-        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL, buffer_callback=meet)
         self._hulls: dict[int, _Hull] = {}
         _origin.forget_unbound()
 

@@ -17,7 +17,10 @@ from typing import Any, NoReturn, Self, overload
 from . import _family
 from ._readiness import MOMENT, Readiness
 from .errors import ShutDown
-from .reduction import dumps, loads
+from .reduction import loads, parts
+
+Data = bytes | _family.NativeBuffer
+"""A message: a large one is where it lies in shared memory, which is free when nobody refers to it."""
 
 _ports: weakref.WeakSet[Port] = weakref.WeakSet()
 """Ports with something that a forked child must not inherit."""
@@ -34,7 +37,7 @@ class Port:
 
     __slots__ = ("__weakref__", "_finalizer", "_is_noted", "_readiness", "get", "put", "ring", "waiting")
 
-    get: Callable[..., bytes | None]
+    get: Callable[..., Data | None]
     put: Callable[..., bool]
 
     def __init__(self, ring: _family.Ring) -> None:
@@ -43,7 +46,7 @@ class Port:
 
     def _reset(self) -> None:
         self.put = self.ring.put
-        self.get = self.ring.get
+        self.get = self.ring.take
         self._readiness: Readiness | None = None
         self._finalizer: Callable[[], object] | None = None
         self._is_noted = False
@@ -54,10 +57,10 @@ class Port:
         return type(self), (self.ring,)
 
     @overload
-    def take(self, timeout: None = None) -> bytes: ...
+    def take(self, timeout: None = None) -> Data: ...
     @overload
-    def take(self, timeout: float | None) -> bytes | None: ...
-    def take(self, timeout: float | None = None) -> bytes | None:
+    def take(self, timeout: float | None) -> Data | None: ...
+    def take(self, timeout: float | None = None) -> Data | None:
         """Wait for the next message; None when `timeout` seconds went by.
 
         Raises what `close` says if the port is closed meanwhile, ShutDown if the ring was shut and no
@@ -77,7 +80,7 @@ class Port:
             self.waiting.remove(me)
         return data
 
-    def rest(self) -> bytes | None:
+    def rest(self) -> Data | None:
         """After a `get` that found nothing: what a ring that was shut since still has.
 
         None if the ring is not shut; raises ShutDown if it is, and has nothing any more.
@@ -99,7 +102,7 @@ class Port:
             self.ring.drop_carried()
             self.ring.task_done()
 
-    def unpack(self, data: bytes) -> Any:
+    def unpack(self, data: Data) -> Any:
         """The object in the message that this thread has just taken."""
         try:
             return loads(data)
@@ -110,7 +113,7 @@ class Port:
     def send(self, obj: object) -> None:
         """Put an object, whatever time it takes.  ShutDown if the ring was shut."""
         carry: list[_family.Shared] = []
-        self.send_bytes(dumps(obj, carry), carry)
+        self.send_bytes(parts(obj, carry), carry)
 
     def send_bytes(self, data: Any, carry: list[_family.Shared]) -> None:
         """Put a message, whatever time it takes.  ShutDown if the ring was shut."""

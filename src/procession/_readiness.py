@@ -69,10 +69,10 @@ class Readiness:
         finally:
             self.update()
 
-    def get(self, *args: Any) -> bytes | None:
-        """As the ring's; if it was the last message, the descriptor is not readable when it returns."""
+    def get(self, *args: Any) -> bytes | _family.NativeBuffer | None:
+        """As the ring's `take`; after the last message the descriptor is not readable when it returns."""
         try:
-            return self._ring.get(*args)
+            return self._ring.take(*args)
         finally:
             self.update()
 

@@ -72,7 +72,7 @@ class Connection(_Base):
         self._check_closed()
         self._check_writable()
         carry: list[Any] = []
-        data = dumps(obj, carry)
+        data = dumps(obj, carry, in_band=True)
         self._sent.extend(carry)
         self._outbox.send(self._handle, data)
 

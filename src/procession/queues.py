@@ -25,7 +25,7 @@ from ._condition import Gauge
 from ._ends import HANDLE_CLOSED, Reader, Writer
 from ._port import Port, is_closed
 from .errors import ShutDown, TransferError
-from .reduction import dumps
+from .reduction import parts
 from .synchronize import Lock
 
 __all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
@@ -158,7 +158,7 @@ class Queue(_Ends, _StdQueue[T]):
         """
         carry: list[Any] = []
         try:
-            data = dumps(obj, carry)
+            data = parts(obj, carry)
         except Exception as error:
             if self._is_told(error, obj):
                 return
@@ -284,7 +284,7 @@ class SimpleQueue(_Ends, _StdSimpleQueue[T]):
         """
         port = self._port
         carry: list[Any] = []
-        data = dumps(obj, carry)
+        data = parts(obj, carry)
         if not (port.put(data, True, None, 0, carry) if carry else port.put(data)):
             raise ShutDown
 

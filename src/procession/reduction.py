@@ -21,7 +21,7 @@ from ._duplicates import give_back
 from ._main import MAIN_NAMES, importable_main
 from .errors import TransferAttributeError, TransferError, TransferRecursionError, TransferTypeError
 
-__all__ = ["dumps", "loads", "travels"]
+__all__ = ["dumps", "loads", "parts", "travels"]
 __all__ += _std.__all__
 
 _PROTOCOL = pickle.HIGHEST_PROTOCOL
@@ -37,20 +37,26 @@ _AS_RAISED = (RuntimeError, OSError, MemoryError, TransferError)
 
 _Table = dict[type, Callable[[Any], Any]]
 
-# Memory that an idle pickler may keep, in bytes of the message that made it grow.
+# Memory that an idle pickler may keep, in bytes of the message that made it grow; what is larger
+# pickle writes by itself.
 _LARGE = 1 << 16
+
+# How a pickle begins, and each frame in it.
+_BEGINNINGS = (pickle.PROTO, pickle.FRAME)
 
 loads = pickle.loads
 
 
-def dumps(obj: object, carry: list[Any] | None = None, *, label: str = "") -> bytes:
+def dumps(obj: object, carry: list[Any] | None = None, *, label: str = "", in_band: bool = False) -> bytes:
     """Pickle `obj` for another process of the program.
 
     Plain pickle is tried first.  What it refuses, and what of ``__main__`` the receiver cannot
     import, goes by value: see :mod:`procession._pickling`.  Any interpreter of the same version
     with procession can `loads` the result, by plain ``pickle.loads`` too.
 
-    `carry`: shared objects (locks, events, blocks ...) met on the way are appended to this list.
+    `carry`: what must live until the receiver has loaded it is appended to this list: shared
+    objects (locks, events, blocks ...) met on the way and, unless `in_band`, large buffers, which
+    one receiver can load, and once: see :mod:`procession._buffers`.
     `label`: what to call `obj` in the path that an error names, as in ``args[0].rows``.
 
     Raises TransferError, from the original error, if a part of `obj` cannot be pickled or its
@@ -60,16 +66,30 @@ def dumps(obj: object, carry: list[Any] | None = None, *, label: str = "") -> by
     do KeyboardInterrupt and SystemExit.
     """
     kind = type(obj)
-    if issubclass(kind, BaseProcess):
-        _origin.admit_stranger()  # fork pickles no process
     if kind in _SCALARS or (kind is tuple and len(obj) < 9 and _SCALARS.issuperset(map(type, obj))):  # type: ignore[arg-type, call-overload]
         return pickle.dumps(obj, _PROTOCOL)
+    made = _pickled(obj, carry, label, in_band)
+    return b"".join(made) if type(made) is _Sink else made  # type: ignore[return-value]
+
+
+def parts(obj: object, carry: list[Any]) -> bytes | list[Any]:
+    """As `dumps`; a large pickle in the parts in which it was made, for who copies it anyway."""
+    kind = type(obj)
+    if kind in _SCALARS and (kind is not bytes or len(obj) < _LARGE):  # type: ignore[arg-type]
+        return pickle.dumps(obj, _PROTOCOL)
+    made = _pickled(obj, carry, "", False)
+    return list(made) if type(made) is _Sink else made
+
+
+def _pickled(obj: object, carry: list[Any] | None, label: str, in_band: bool) -> bytes | _Sink:
+    if issubclass(type(obj), BaseProcess):
+        _origin.admit_stranger()  # fork pickles no process
     if carry is None:
-        return _dumps(obj, [], label)
+        return _dumps(obj, [], label, True)
     from . import _family
 
     with _family.carrying(carry):
-        return _dumps(obj, carry, label)
+        return _dumps(obj, carry, label, in_band)
 
 
 def travels(obj: object, carry: list[Any] | None = None, *, label: str = "") -> bytes:
@@ -93,14 +113,49 @@ class _Sink(list[Any]):
     __slots__ = ()
     write = list.append
 
-    def whole(self) -> bytes:
-        return self[0] if len(self) == 1 else b"".join(self)
+    def taken(self) -> bytes | _Sink:
+        """What was written: one string or, of 64 KiB or more, its parts.  Nothing is left here."""
+        if len(self) == 1:
+            data: bytes | _Sink = self[0]
+        else:
+            # Memory of another layout is written as the buffer that it was offered as.
+            data = _Sink(part.raw() if type(part) is pickle.PickleBuffer else part for part in self)
+        self.clear()
+        return data
 
     def mentions_main(self) -> bool:
         if len(self) == 1:
             return b"_main__" in self[0]
-        # Names are in the frames, which are smaller; large buffers are written by themselves.
-        return any(type(part) is bytes and len(part) < 1 << 18 and b"_main__" in part for part in self)
+        # Names are in the frames; large buffers are written by themselves, and a search takes longer
+        # than copying them.
+        return any(type(part) is bytes and part[:1] in _BEGINNINGS and b"_main__" in part for part in self)
+
+
+class _Buffers:
+    """The large buffers that a pickler meets, where they may go apart from the stream."""
+
+    __slots__ = ("apart", "in_band")
+
+    def __init__(self, in_band: bool = True) -> None:
+        self.in_band = in_band
+        self.apart: list[Any] = []
+
+    def meet(self, buffer: pickle.PickleBuffer) -> bool:
+        """A pickler's `buffer_callback`: shall the buffer go in the stream?"""
+        if self.in_band:
+            return True
+        from ._buffers import set_apart
+
+        return not set_apart(buffer, self.apart)
+
+    def finish(self, made: bytes | _Sink) -> bytes | _Sink:
+        """The pickle, with the handles of its buffers."""
+        if not self.apart:
+            return made
+        from ._buffers import wrapped
+
+        apart, self.apart = self.apart, []
+        return wrapped(b"".join(made) if type(made) is _Sink else made, apart)  # type: ignore[arg-type]
 
 
 class _Plain(pickle.Pickler):
@@ -109,7 +164,9 @@ class _Plain(pickle.Pickler):
     def __init__(self, table: _Table) -> None:
         self.dispatch_table = table
         self.sink = _Sink()
-        super().__init__(self.sink, _PROTOCOL)
+        # Not this object itself, which a bound method of it would keep alive until the collector comes.
+        self.buffers = _Buffers()
+        super().__init__(self.sink, _PROTOCOL, buffer_callback=self.buffers.meet)
 
 
 class _Desk(NamedTuple):
@@ -149,24 +206,25 @@ def _reduce_method(method: types.MethodType) -> tuple[Any, ...]:
     return types.MethodType, (method.__func__, owner)
 
 
-def _dumps(obj: object, carry: list[Any], label: str) -> bytes:
+def _dumps(obj: object, carry: list[Any], label: str, in_band: bool) -> bytes | _Sink:
     desk, carried = _current_desk(), len(carry)
     try:
         pickler = desk.idle.pop()
     except IndexError:
         pickler = _Plain(desk.table)
+    buffers = pickler.buffers
+    buffers.in_band = in_band
     done = False
     try:
         pickler.dump(obj)
         sink = pickler.sink
         done = not sink.mentions_main() or not _is_about_main(pickler)
         if done:
-            data = sink.whole()
-            if len(data) < _LARGE:
-                sink.clear()
+            data = sink.taken()
+            if type(data) is not _Sink and len(data) < _LARGE:
                 pickler.clear_memo()
                 desk.idle.append(pickler)
-            return data
+            return buffers.finish(data)
     except _REFUSALS:
         pass
     except Exception as error:  # noqa: BLE001 - raised again
@@ -175,7 +233,7 @@ def _dumps(obj: object, carry: list[Any], label: str) -> bytes:
         if not done:
             give_back(pickler)
     del carry[carried:]
-    return _dumps_by_value(obj, desk.table, label)
+    return _dumps_by_value(obj, desk.table, label, in_band)
 
 
 def _is_about_main(pickler: pickle.Pickler) -> bool:
@@ -193,11 +251,11 @@ def _is_about_main(pickler: pickle.Pickler) -> bool:
 # ---- the other way -------------------------------------------------------------------------
 
 
-def _dumps_by_value(obj: object, table: _Table, label: str) -> bytes:
+def _dumps_by_value(obj: object, table: _Table, label: str, in_band: bool) -> bytes | _Sink:
     from ._pickling import Pickler
 
-    sink = _Sink()
-    pickler = Pickler(sink, table)
+    sink, buffers = _Sink(), _Buffers(in_band)
+    pickler = Pickler(sink, table, buffers.meet)
     done = False
     try:
         pickler.dump(obj)
@@ -207,7 +265,7 @@ def _dumps_by_value(obj: object, table: _Table, label: str) -> bytes:
     finally:
         if not done:
             give_back(pickler)
-    return sink.whole()
+    return buffers.finish(sink.taken())
 
 
 def _fail(obj: object, error: Exception, table: _Table, label: str) -> NoReturn:

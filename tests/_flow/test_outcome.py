@@ -53,6 +53,17 @@ def test_one_that_cannot_be_rebuilt_spoils_no_other() -> None:
     assert isinstance(errors[1].__cause__, ValueError)
 
 
+class OutOfMemory:
+    def __reduce__(self) -> Any:
+        raise MemoryError("deliberate")
+
+
+def test_want_of_memory_is_told_as_that() -> None:
+    found, errors = there_and_back([1, OutOfMemory(), [2]], {})
+    assert list(found) == [1, None, [2]]
+    assert (type(errors[1]), errors[1].args) == (MemoryError, ("deliberate",))
+
+
 def raised(error: BaseException) -> BaseException:
     try:
         raise error

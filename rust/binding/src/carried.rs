@@ -89,6 +89,19 @@ pub fn hand_over(py: Python<'_>, ring: Key) -> PyResult<Option<Bound<'_, Hold>>>
     if held.is_empty() { Ok(None) } else { Bound::new(py, Hold { held: Mutex::new(held) }).map(Some) }
 }
 
+/// Take out the hold on this object, if this thread keeps one, of whichever ring.
+pub fn take_out(object: Handle) -> Option<Held> {
+    if HOLDS.load(Ordering::Relaxed) == 0 {
+        return None;
+    }
+    let taken = CARRIED.with_borrow_mut(|carried| {
+        let place = carried.0.iter().position(|(_, held)| held.handle() == object)?;
+        Some(carried.0.swap_remove(place).1)
+    })?;
+    HOLDS.fetch_sub(1, Ordering::Relaxed);
+    Some(taken)
+}
+
 /// Handles of what this thread keeps of this ring.
 pub fn handles(ring: Key) -> Vec<Handle> {
     if HOLDS.load(Ordering::Relaxed) == 0 {

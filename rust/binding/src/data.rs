@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
 /// From this size on bytes are copied without the GIL.
-const LONG: usize = 128 << 10;
+pub const LONG: usize = 128 << 10;
 
 /// A bytes-like object.
 pub enum Data<'py> {

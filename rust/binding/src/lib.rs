@@ -3,6 +3,7 @@
 //!
 //! Quick attempts run with the GIL held; whatever may wait gives it up first (see [`waiting`]).
 
+mod buffer;
 mod carried;
 mod claims;
 mod data;
@@ -11,6 +12,7 @@ mod family;
 mod gil;
 mod lean;
 mod memory;
+mod plain;
 mod ring;
 mod semlock;
 mod shared;
@@ -31,12 +33,14 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<event::EventWord>()?;
     module.add_class::<waitlist::WaitList>()?;
     module.add_class::<memory::Block>()?;
+    module.add_class::<buffer::Buffer>()?;
     module.add_class::<ring::Ring>()?;
     module.add_class::<claims::Claims>()?;
     module.add_class::<carried::Hold>()?;
     let py = module.py();
     lean::put_in_place::<semlock::Acquire>(py)?;
     lean::put_in_place::<semlock::Exit>(py)?;
-    lean::put_in_place::<ring::Put>(py)?;
-    lean::put_in_place::<ring::Get>(py)
+    lean::put_in_place::<plain::Put>(py)?;
+    lean::put_in_place::<plain::Get>(py)?;
+    lean::put_in_place::<plain::Take>(py)
 }

@@ -6,9 +6,8 @@
 
 use crate::carried::{self, Hold, Key};
 use crate::claims::{Claims, slot};
-use crate::data::{Data, big_bytes, lost, new_bytes};
+use crate::data::{Data, lost, new_bytes};
 use crate::gil;
-use crate::lean::{Arguments, are_block_and_timeout, lean};
 use crate::shared::{HandleTuple, Shared, attach, base, open, own, python};
 use crate::taken::{Taken, clear_up, no_memory};
 use crate::waiting::{Limit, Truth, wait};
@@ -16,16 +15,15 @@ use procession_core::heap::{BlockKind, Held};
 use procession_core::lane::Lane;
 use procession_core::ring::{Got, Message, Quick, Ring as Core, Slot, Stop};
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyInt, PyList, PyType};
+use pyo3::types::{PyBytes, PyList, PyType};
 
 /// How many messages are taken before others have a turn.
 const TURN: usize = 256;
 
 #[pyclass(extends = Shared, subclass, frozen, module = "procession._core")]
 pub struct Ring {
-    core: Core,
+    pub(crate) core: Core,
     key: Key,
 }
 
@@ -59,17 +57,30 @@ impl Ring {
         }
     }
 
+    fn put_parts(
+        &self,
+        py: Python<'_>,
+        parts: &Bound<'_, PyList>,
+        message: &Message,
+        limit: Limit,
+    ) -> PyResult<bool> {
+        let core = self.core()?;
+        let parts: Vec<Data> = parts.iter().map(|part| Data::of(&part)).collect::<PyResult<_>>()?;
+        let parts: Vec<&[u8]> = parts.iter().map(Data::bytes).collect();
+        Ok(wait(py, limit, |patience| core.put_big(&parts, message, patience))?.is_some())
+    }
+
     #[inline]
     fn get_message<'py>(
         &self,
         py: Python<'py>,
         slot: Option<&Slot>,
         limit: Limit,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Option<Taken<'py>>> {
         let core = self.core()?;
         let alarms = core.lane().alarms();
         match self.get_quickly(py, slot) {
-            Some(bytes) => bytes.map(Some),
+            Some(taken) => taken.map(Some),
             None if limit == Limit::Now && core.lane().is_empty() => Ok(None),
             None => self.get_slowly(py, slot, alarms, limit),
         }
@@ -77,12 +88,12 @@ impl Ring {
 
     /// None where there is nothing, or only the slow way gets it.
     #[inline]
-    fn get_quickly<'py>(&self, py: Python<'py>, slot: Option<&Slot>) -> Option<PyResult<Bound<'py, PyBytes>>> {
+    pub(crate) fn get_quickly<'py>(&self, py: Python<'py>, slot: Option<&Slot>) -> Option<PyResult<Taken<'py>>> {
         carried::forget(self.key);
         match self.core.get_quick(slot, |found| Taken::look(py, found)) {
             Quick::Done((taken, rest)) => {
                 clear_up(py, rest);
-                Some(taken.ok_or_else(no_memory).and_then(|taken| taken.bytes(py)))
+                Some(taken.ok_or_else(no_memory))
             }
             _ => None,
         }
@@ -95,7 +106,7 @@ impl Ring {
         slot: Option<&Slot>,
         alarms: u32,
         limit: Limit,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Option<Taken<'py>>> {
         let got = wait(py, limit, |patience| {
             let (got, mut rest) = self.core.get(slot, alarms, patience)?;
             Ok::<_, Stop>((got, std::mem::take(&mut rest.carried)))
@@ -105,8 +116,10 @@ impl Ring {
         };
         carried::keep(self.key, holds);
         match got {
-            Got::Bytes(bytes) => new_bytes(py, &bytes).ok_or_else(|| lost(bytes.len())).map(Some),
-            Got::Block(block) => big_bytes(py, block).map(Some),
+            Got::Bytes(bytes) => {
+                new_bytes(py, &bytes).ok_or_else(|| lost(bytes.len())).map(|bytes| Some(Taken::Bytes(bytes)))
+            }
+            Got::Block(block) => Ok(Some(Taken::Block(block))),
         }
     }
 
@@ -138,6 +151,10 @@ impl Ring {
     }
 }
 
+fn bytes<'py>(py: Python<'py>, taken: Option<Taken<'py>>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    taken.map(|taken| taken.bytes(py)).transpose()
+}
+
 /// Offsets of the objects that a message shall carry.
 fn offsets(carry: &Bound<'_, PyAny>, family: u64) -> PyResult<Vec<u64>> {
     let mut offsets = Vec::new();
@@ -154,7 +171,7 @@ fn offsets(carry: &Bound<'_, PyAny>, family: u64) -> PyResult<Vec<u64>> {
 
 /// The list, unless there is nothing in it, which is the common case.
 #[inline]
-fn something<'a, 'py>(carry: Option<&'a Bound<'py, PyAny>>) -> Option<&'a Bound<'py, PyAny>> {
+pub(crate) fn something<'a, 'py>(carry: Option<&'a Bound<'py, PyAny>>) -> Option<&'a Bound<'py, PyAny>> {
     carry.filter(|carry| !carry.cast::<PyList>().is_ok_and(|list| list.is_empty()))
 }
 
@@ -197,6 +214,9 @@ impl Ring {
             Some(carry) => offsets(carry, self.key.0)?,
             None => Vec::new(),
         };
+        if let Ok(parts) = data.cast_exact::<PyList>() {
+            return self.put_parts(py, parts, &Message { data: &[], tag, carry: &objects }, limit);
+        }
         let data = Data::of(data)?;
         self.put_message(py, &Message { data: data.bytes(), tag, carry: &objects }, limit)
     }
@@ -226,7 +246,18 @@ impl Ring {
         block: Truth,
         timeout: Option<f64>,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        self.get_message(py, None, Limit::blocking(block, timeout)?)
+        bytes(py, self.get_message(py, None, Limit::blocking(block, timeout)?)?)
+    }
+
+    #[pyo3(signature = (block = Truth(true), timeout = None), text_signature = "($self, block=True, timeout=None)")]
+    fn take<'py>(
+        &self,
+        py: Python<'py>,
+        block: Truth,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let taken = self.get_message(py, None, Limit::blocking(block, timeout)?)?;
+        taken.map(|taken| taken.bytes_or_buffer(py)).transpose()
     }
 
     #[pyo3(
@@ -259,7 +290,7 @@ impl Ring {
                 break;
             }
             match self.get_slowly(py, None, alarms, patience)? {
-                Some(message) => messages.append(message)?,
+                Some(message) => messages.append(message.bytes(py)?)?,
                 None => break,
             }
             patience = Limit::Now;
@@ -283,7 +314,7 @@ impl Ring {
             return Err(PyTypeError::new_err("the claims belong to another family than the ring"));
         }
         let slot = self::slot(claims, slot)?;
-        self.get_message(py, Some(&slot), Limit::blocking(block, timeout)?)
+        bytes(py, self.get_message(py, Some(&slot), Limit::blocking(block, timeout)?)?)
     }
 
     fn settle(&self, py: Python<'_>) -> PyResult<()> {
@@ -377,49 +408,5 @@ impl Ring {
             return Ok(true);
         }
         Ok(wait(py, limit, |patience| lane.join(patience))?.is_some())
-    }
-}
-
-lean!(Put: Ring, c"put", c"put($self, data, block=True, timeout=None, tag=0, carry=None)\n--\n\n", |py, ring, given| {
-    let (&data, rest) = given.split_first()?;
-    if !are_plain(py, rest) || !ring.core.held().is_valid() {
-        return None;
-    }
-    // SAFETY: an argument, alive as long as the call.
-    let data = unsafe { Borrowed::from_ptr(py, data) };
-    let data = data.cast_exact::<PyBytes>().ok()?;
-    match ring.core.put_quick(&Message { data: data.as_bytes(), tag: 0, carry: &[] }) {
-        Quick::Done(()) => Some(Ok(PyBool::new(py, true).to_owned().into_any())),
-        _ => None,
-    }
-});
-
-lean!(Get: Ring, c"get", c"get($self, block=True, timeout=None)\n--\n\n", |py, ring, given| {
-    if !are_block_and_timeout(given) || !ring.core.held().is_valid() {
-        return None;
-    }
-    Some(ring.get_quickly(py, None)?.map(Bound::into_any))
-});
-
-/// Are these, as far as given, block, timeout None, tag 0 and nothing to carry?
-#[inline]
-fn are_plain(py: Python<'_>, given: Arguments) -> bool {
-    let (first, more) = given.split_at(given.len().min(2));
-    // SAFETY: arguments, alive as long as the call.
-    let object = |place: usize| more.get(place).map(|&object| unsafe { Borrowed::from_ptr(py, object) });
-    are_block_and_timeout(first)
-        && more.len() <= 2
-        && object(0).is_none_or(|tag| is_zero(&tag))
-        && object(1).is_none_or(|carry| carry.is_none() || something(Some(&carry)).is_none())
-}
-
-fn is_zero(number: &Bound<'_, PyAny>) -> bool {
-    number.is_exact_instance_of::<PyInt>() && {
-        // SAFETY: an int; where it is too large, an error is set.
-        let value = unsafe { ffi::PyLong_AsLong(number.as_ptr()) };
-        if value == -1 {
-            drop(PyErr::take(number.py()));
-        }
-        value == 0
     }
 }

@@ -1,5 +1,6 @@
 //! What a getter has taken from a ring, until it is a bytes object.
 
+use crate::buffer::{Access, Buffer};
 use crate::data::{big_bytes, new_bytes};
 use crate::gil;
 use procession_core::ring::{Big, Found, Rest};
@@ -28,6 +29,24 @@ impl<'py> Taken<'py> {
             Taken::Bytes(bytes) => Ok(bytes),
             Taken::Block(block) => big_bytes(py, block),
         }
+    }
+
+    /// Large ones as a buffer, not copied.
+    #[inline]
+    pub fn bytes_or_buffer(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Taken::Bytes(bytes) => Ok(bytes.into_any()),
+            Taken::Block(block) => big_buffer(py, block),
+        }
+    }
+}
+
+/// A large message where it lies, held like any object.
+pub fn big_buffer(py: Python<'_>, block: Big) -> PyResult<Bound<'_, PyAny>> {
+    match gil::without(py, || block.hold()) {
+        Ok(held) => Ok(Buffer::over(py, held, Access::Read)?.into_any()),
+        // No memory even for a line in a list: then perhaps for a copy in this process's own.
+        Err(block) => Ok(big_bytes(py, block)?.into_any()),
     }
 }
 

@@ -38,13 +38,14 @@ mod rounds {
         println!("kill: SEED={seed} ROUNDS={rounds}");
         let heap = family::found_apart().expect("no heap");
         let mut chance = Chance::new(seed);
-        let scenes: [(&str, Scene); 8] = [
+        let scenes: [(&str, Scene); 9] = [
             ("putter", putter),
             ("getter", getter),
             ("both", both),
             ("locker", locker),
             ("allocator", allocator),
             ("carrier", carrier),
+            ("sender", sender),
             ("claimer", claimer),
             ("waiter", waiter),
         ];
@@ -272,6 +273,50 @@ mod rounds {
             number(&bytes);
             let again = Held::open(heap, carried[0].handle(), BlockKind::Memory).expect("it is held");
             assert_eq!(again.offset(), carried[1].offset());
+        }
+    }
+
+    /// It sends and takes buffers, and forks; what arrives is whole, and all memory comes home.
+    fn sender(heap: &Arc<Heap>, chance: &mut Chance) {
+        let ring = Ring::create(heap, 4).unwrap();
+        let seed = chance.next();
+        let work = || {
+            let mut chance = Chance::new(seed);
+            let mut kept = Vec::new();
+            for count in 0.. {
+                let buffer = Held::buffer(heap, &message(count, chance.size(400_000) as usize)).unwrap();
+                put(&ring, &message(count, 10), &[buffer.offset()], 0);
+                drop(buffer);
+                if let Some((_, carried)) = take(&ring) {
+                    kept.extend(carried.into_iter().filter(|held| held.take() && held.set_apart()));
+                }
+                kept.truncate(3);
+                if chance.below(16) == 0 {
+                    let child = fork(|| kept.iter().for_each(check));
+                    assert_eq!(reap(child), 0);
+                    heap.bury(child);
+                }
+            }
+        };
+        with_killed(heap, chance, work, |end| {
+            while Instant::now() < end {
+                for held in take(&ring).into_iter().flat_map(|(_, carried)| carried) {
+                    assert!(held.take());
+                    check(&held);
+                }
+            }
+        });
+        take_all(&ring);
+    }
+
+    fn check(held: &Held) {
+        // SAFETY: so many bytes, which are ours.
+        number(unsafe { std::slice::from_raw_parts(held.heap().address(held.offset()), held.length()) });
+    }
+
+    fn take_all(ring: &Ring) {
+        while let Some((_, carried)) = take(ring) {
+            carried.iter().for_each(check);
         }
     }
 

@@ -58,7 +58,7 @@ class Shelf:
             if namespace.get(name) is function:
                 return wire
         carry: list[Any] = []
-        text = dumps(function, carry, label="func")
+        text = dumps(function, carry, label="func", in_band=True)
         if self._is_name(function, text):
             return self._remember(function, text)
         key = ONCE if once else next(self._keys)

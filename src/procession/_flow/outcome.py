@@ -115,6 +115,9 @@ def _pack_value(value: Any, carry: list[Any]) -> bytes | PackedError:
             # As in the stdlib, whose suite wants it so: by its name or not at all.
             return pickle.dumps(value, PROTOCOL)
         return dumps(value, carry, label="result")
+    except MemoryError as error:
+        del carry[carried:]
+        return pack_error(error, carry)
     except BaseException as reason:  # noqa: BLE001 - somebody else's code, and its error is told
         del carry[carried:]
         return dumps(_encoding_error(reason, value)), _chain(reason)

@@ -49,6 +49,8 @@ pub enum BlockKind {
     Ring = 20,
     /// An object: a table of claims.
     Claims = 21,
+    /// An object: bytes for one receiver, in whose hands it becomes plain memory.
+    Buffer = 22,
 }
 
 /// Kinds from here on are objects.
@@ -94,6 +96,12 @@ impl Header {
     /// Make it known as this; the one store that commits it.
     pub(super) fn set_kind(&self, kind: BlockKind) {
         self.kind.store(kind as u32, Ordering::Release);
+    }
+
+    /// Make an object that is known as `from` known as `to`; false if somebody else was first.
+    pub(super) fn turn(&self, from: BlockKind, to: BlockKind) -> bool {
+        let order = (Ordering::AcqRel, Ordering::Relaxed);
+        self.kind.compare_exchange(from as u32, to as u32, order.0, order.1).is_ok()
     }
 
     /// Is it in use as this?

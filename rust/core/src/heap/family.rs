@@ -131,6 +131,9 @@ impl Heap {
         if self.me() != 0 {
             return Ok(());
         }
+        if self.is_barred.load(Ordering::Relaxed) {
+            return Err(HeapError::Lost);
+        }
         let id = self.reserve_seat()?;
         self.sit(id).then_some(()).ok_or(HeapError::Full)
     }
@@ -197,6 +200,7 @@ impl Heap {
         match provided {
             Some((id, pages)) if self.sit(id) => table.pages = pages,
             _ => {
+                self.is_barred.fetch_or(table.apart.hides_something(), Ordering::Relaxed);
                 *table = Table::default();
                 self.epoch.fetch_add(1, Ordering::Relaxed);
                 // If there is no seat now, there may be one when it is needed.
@@ -213,6 +217,7 @@ extern "C" fn before() {
     for heap in heaps.iter() {
         let mut table = heap.table.lock();
         let provided = heap.provide(&table.pages);
+        heap.part(&mut table, provided.is_none());
         table.child = provided;
         forget(table);
     }

@@ -4,6 +4,7 @@
 //! all lists. Both change under the heap's lock, so that who inherits that lock from the dead can
 //! count anew. The lists of the dead are taken back by [`super::collect`].
 
+use super::apart::Apart;
 use super::blocks::{BlockKind, HEADER, Header};
 use super::collect::Ruins;
 use super::map::{BLOCKS_AT, Heap, HeapError};
@@ -29,6 +30,8 @@ pub struct HandlePage {
 pub struct Table {
     pub(super) pages: Vec<u64>,
     free: Vec<usize>,
+    /// What lies apart, by its entry.
+    pub(super) apart: Apart,
     /// Seat and list of the child of a fork under way.
     pub(super) child: Option<(u32, Vec<u64>)>,
 }
@@ -90,6 +93,15 @@ impl Held {
         })
     }
 
+    /// The block, which is the caller's alone, as an object of plain memory.
+    pub(crate) fn adopt(heap: &Arc<Heap>, offset: u64) -> Result<Held, HeapError> {
+        Self::enlist(heap, offset, |header| {
+            header.refs.store(1, Ordering::Relaxed);
+            header.set_kind(BlockKind::Memory);
+            Ok(())
+        })
+    }
+
     /// Enter `offset` into this process's list, after `count` has counted it.
     fn enlist(
         heap: &Arc<Heap>,
@@ -142,6 +154,11 @@ impl Held {
         self.offset
     }
 
+    /// Its place in this process's list.
+    pub(super) fn entry(&self) -> usize {
+        self.entry
+    }
+
     /// Its name for other members.
     pub fn handle(&self) -> Handle {
         Handle { family: self.heap.uid(), offset: self.offset, serial: self.serial }
@@ -160,6 +177,11 @@ impl Held {
         let Some(mut table) = heap.table.try_lock() else {
             return Err(self);
         };
+        if self.is_valid() && !heap.rejoin(&mut table.apart, self.entry) {
+            drop(table);
+            std::mem::forget(self);
+            return Ok(());
+        }
         let mut ruins = Ruins::default();
         if heap.locked_at_once(|| self.strike(&mut table, &mut ruins)).is_none() {
             return Err(self);
@@ -190,6 +212,9 @@ impl Drop for Held {
             return;
         }
         let mut table = self.heap.table.lock();
+        if !self.heap.rejoin(&mut table.apart, self.entry) {
+            return;
+        }
         let mut ruins = Ruins::default();
         self.heap.locked(|| self.strike(&mut table, &mut ruins));
         drop(table);

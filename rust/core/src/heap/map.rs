@@ -10,9 +10,10 @@ use crate::mutex::Held;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::wait::Patience;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-const PAGE: u64 = 4096;
+pub(super) const PAGE: u64 = 4096;
 /// Where the table of members begins.
 pub(super) const SEATS_AT: u64 = 64 * 1024;
 /// Where blocks begin.
@@ -40,6 +41,8 @@ pub enum HeapError {
     OtherKind,
     /// More members than seats.
     Full,
+    /// A fork cost this process all that it held.
+    Lost,
 }
 
 impl From<std::io::Error> for HeapError {
@@ -63,6 +66,8 @@ pub struct Heap {
     pub(super) pid: AtomicU32,
     /// Counts how often all holds of the process became invalid.
     pub(super) epoch: AtomicU32,
+    /// Does this process not see all of it, so that it may not use it?
+    pub(super) is_barred: AtomicBool,
     /// Member and milliseconds since `born` of the last look that found somebody alive.
     seen: AtomicU64,
     born: Instant,
@@ -140,6 +145,7 @@ impl Heap {
             me: AtomicU32::new(0),
             pid: AtomicU32::new(0),
             epoch: AtomicU32::new(0),
+            is_barred: AtomicBool::new(false),
             seen: AtomicU64::new(0),
             born: Instant::now(),
             table: Local::default(),
@@ -273,6 +279,34 @@ impl Heap {
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
         // SAFETY: our descriptor; the range belongs to a block of ours. A refusal only keeps the pages.
         unsafe { libc::fallocate(self.fd(), mode, at as libc::off_t, length as libc::off_t) };
+    }
+
+    /// Map whole pages of it anew at the place where they are; `sharing` is MAP_SHARED or MAP_PRIVATE.
+    pub(super) fn map_again(&self, at: u64, length: u64, sharing: i32) -> bool {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = sharing | libc::MAP_FIXED | libc::MAP_NORESERVE;
+        let place = self.address(at).cast();
+        // SAFETY: inside our mapping, which it replaces with one of the same pages.
+        let mapped = unsafe {
+            libc::mmap(place, length as usize, protection, flags, self.fd(), at as libc::off_t) != libc::MAP_FAILED
+        };
+        if mapped {
+            // SAFETY: as for the whole mapping.
+            unsafe { libc::madvise(place, length as usize, libc::MADV_DONTDUMP) };
+        }
+        mapped
+    }
+
+    /// Copy `parts` to a block of the caller's, one behind the other.
+    pub fn write(&self, offset: u64, parts: &[&[u8]]) {
+        let mut place = self.address(offset);
+        for part in parts {
+            // SAFETY: the caller made the block large enough for all; what is copied cannot overlap it.
+            unsafe {
+                place.copy_from_nonoverlapping(part.as_ptr(), part.len());
+                place = place.add(part.len());
+            }
+        }
     }
 
     /// How many this process may run on.

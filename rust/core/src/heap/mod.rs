@@ -3,12 +3,14 @@
 //! - [`map`]: the mapping, and pages that are allotted before anybody touches them.
 //! - [`root`]: what stands at its beginning.
 //! - [`blocks`]: pieces of it, recycled by size, each with its owner.
+//! - [`apart`]: objects whose memory one process has for itself.
 //! - [`handles`]: objects, which several members hold and which go with the last of them.
 //! - [`collect`]: what the dead leave is taken back.
 //! - [`spin`]: waiting for a moment without sleeping.
 //! - `watch`: where waiters at locks tell what they wait for.
 //! - [`family`]: the heaps that this process has joined, and what happens to them at a fork.
 
+pub mod apart;
 pub mod blocks;
 pub mod collect;
 pub mod family;

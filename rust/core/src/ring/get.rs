@@ -28,6 +28,7 @@ pub enum Got {
 /// A block with a large message; freed when dropped.
 pub struct Big {
     heap: Arc<Heap>,
+    /// 0 when it was made an object.
     offset: u64,
     length: usize,
 }
@@ -46,12 +47,24 @@ impl Big {
         // SAFETY: the block is ours alone, and its first `length` bytes were written by the putter.
         unsafe { std::slice::from_raw_parts(self.heap.address(self.offset), self.length) }
     }
+
+    /// As an object of plain memory; given back where memory is refused.
+    pub fn hold(mut self) -> Result<Held, Big> {
+        let Ok(held) = Held::adopt(&self.heap, self.offset) else {
+            return Err(self);
+        };
+        step("big.held");
+        self.offset = 0;
+        Ok(held)
+    }
 }
 
 impl Drop for Big {
     fn drop(&mut self) {
-        step("big.copied");
-        self.heap.free(self.offset);
+        if self.offset != 0 {
+            step("big.copied");
+            self.heap.free(self.offset);
+        }
     }
 }
 

@@ -76,14 +76,35 @@ impl Ring {
         if message.data.len() <= INLINE {
             return self.append(&[Record::new(message.data, 0, message)?], &mut 0, patience);
         }
-        self.put_big(message, patience)
+        self.put_big(&[message.data], message, patience)
+    }
+
+    /// As [`Ring::put`], in a block of its own: `parts` one behind the other, instead of the message's data.
+    pub fn put_big(&self, parts: &[&[u8]], message: &Message, patience: &mut Patience) -> Result<(), Stop> {
+        // Before a gigabyte is copied for nothing. Others may use the room meanwhile.
+        self.lane().wait_room(patience)?;
+        self.lane().room.ring(1);
+        let heap = self.heap();
+        let length = parts.iter().map(|part| part.len() as u64).sum();
+        let block = heap.alloc(length, BlockKind::Payload, self.held.offset())?;
+        heap.write(block, parts);
+        step("put.copied");
+        let mut place = [0; 16];
+        place[..8].copy_from_slice(&block.to_ne_bytes());
+        place[8..].copy_from_slice(&length.to_ne_bytes());
+        let record = Record::new(&place, BIG, message);
+        let put = record.map_err(Stop::Heap).and_then(|record| self.append(&[record], &mut 0, patience));
+        if !matches!(put, Ok(()) | Err(Stop::End(End::Forked))) {
+            heap.free(block);
+        }
+        put
     }
 
     /// Put messages in order, `count` counts them; those that lie in chunks under one lock.
     pub fn put_many(&self, messages: &[Message], count: &mut usize, patience: &mut Patience) -> Result<(), Stop> {
         while let Some(first) = messages.get(*count) {
             if first.data.len() > INLINE {
-                self.put_big(first, patience)?;
+                self.put_big(&[first.data], first, patience)?;
                 *count += 1;
                 continue;
             }
@@ -95,26 +116,6 @@ impl Ring {
             end?;
         }
         Ok(())
-    }
-
-    fn put_big(&self, message: &Message, patience: &mut Patience) -> Result<(), Stop> {
-        // Before a gigabyte is copied for nothing. Others may use the room meanwhile.
-        self.lane().wait_room(patience)?;
-        self.lane().room.ring(1);
-        let heap = self.heap();
-        let block = heap.alloc(message.data.len() as u64, BlockKind::Payload, self.held.offset())?;
-        // SAFETY: the block is ours and large enough; the data cannot overlap it.
-        unsafe { heap.address(block).copy_from_nonoverlapping(message.data.as_ptr(), message.data.len()) };
-        step("put.copied");
-        let mut place = [0; 16];
-        place[..8].copy_from_slice(&block.to_ne_bytes());
-        place[8..].copy_from_slice(&(message.data.len() as u64).to_ne_bytes());
-        let record = Record::new(&place, BIG, message);
-        let put = record.map_err(Stop::Heap).and_then(|record| self.append(&[record], &mut 0, patience));
-        if !matches!(put, Ok(()) | Err(Stop::End(End::Forked))) {
-            heap.free(block);
-        }
-        put
     }
 
     /// Append records; `done` counts them.

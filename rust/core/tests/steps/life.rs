@@ -4,7 +4,7 @@ use crate::kit::{fork, kill, memory, message, number, patient, reap, take, withi
 use crate::things::{CHILDS, FIRST, Things, put, semlock, size};
 use procession_core::claims::Progress;
 use procession_core::heap::{BlockKind, Held, family};
-use procession_core::ring::{Found, Message, Quick, Ring};
+use procession_core::ring::{Found, Got, Message, Quick, Ring};
 use procession_core::semlock::Taken;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ pub fn live(things: &Things) {
     waiting(things);
     blocks(things);
     objects(things);
+    buffers(things);
     rings(things);
     children(things);
     family::leave();
@@ -132,6 +133,23 @@ fn objects(things: &Things) {
     drop(objects);
     drop(again);
     drop((0..4).map(|_| memory(heap, 700_000)).collect::<Vec<_>>());
+}
+
+/// Bytes for one receiver: under way, in its hands, at a fork; and a large message held where it lies.
+fn buffers(things: &Things) {
+    let heap = &things.heap;
+    let sent = Held::buffer(heap, &[7; 200_000]).unwrap();
+    put(&things.ring, CHILDS + 40, 30, &[sent.offset()]);
+    let held = Held::buffer(heap, &[7; 300_000]).unwrap();
+    assert!(held.take() && held.set_apart());
+    let child = fork(|| drop(held));
+    end(things, child);
+    let ring = Ring::create(heap, 0).unwrap();
+    put(&ring, 1, 100_000, &[]);
+    let got = within(Duration::from_secs(2), |patience| ring.get(None, ring.lane().alarms(), patience));
+    let Ok((Got::Block(big), _)) = got else { panic!("there is a large message") };
+    assert_eq!(number(big.bytes()), 1);
+    drop(big.hold());
 }
 
 fn rings(things: &Things) {

@@ -1,0 +1,58 @@
+"""Large buffers beside a pickle: each in a block of shared memory, on which its receiver works.
+
+Pickle offers what has a buffer, a numpy array say, apart from the stream (protocol 5).  From
+`LEAST` bytes on it is copied once, into the family's heap, and the pickle holds a handle; the one
+who unpickles it maps the block as memory of its own, which goes home when the last object on it
+does.  Below, the copies of an ordinary pickle cost less than a block.
+
+What is pickled remains one string of bytes that ``pickle.loads`` takes, in any process of the
+family, once.  Used by :mod:`procession.reduction`.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+from . import _family
+
+LEAST = 128 << 10
+"""Bytes from which on a buffer goes apart."""
+
+_OWN = frozenset({bytes, bytearray})
+
+
+def set_apart(buffer: pickle.PickleBuffer, apart: list[_family.Buffer]) -> bool:
+    """Copy a large buffer and append the copy to `apart`; false where it shall go in the stream."""
+    try:
+        view = buffer.raw()
+    except BufferError:
+        return False  # scattered: pickle itself says so
+    # What was bytes shall arrive as bytes: who offers pickle a buffer of them, where queues have
+    # always sent it in the stream, is not prepared to get something else.
+    if view.nbytes < LEAST or type(view.obj) in _OWN:
+        return False
+    apart.append(_family.Buffer(view))
+    return True
+
+
+def wrapped(data: bytes, apart: list[_family.Buffer]) -> bytes:
+    """The pickle with the handles of its buffers."""
+    return pickle.dumps(_Parcel(data, apart), pickle.HIGHEST_PROTOCOL)
+
+
+class _Parcel:
+    __slots__ = ("_contents",)
+
+    def __init__(self, data: bytes, buffers: list[_family.Buffer]) -> None:
+        self._contents = (data, *buffers)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return unwrapped, self._contents
+
+
+def unwrapped(data: bytes, *buffers: Any) -> Any:
+    """The object; in pickles this is named as what rebuilds it."""
+    # Views, since that is what whoever is given a buffer by pickle expects.
+    return pickle.loads(data, buffers=[memoryview(buffer) for buffer in buffers])

@@ -4,8 +4,9 @@ For ``select``, ``connection.wait`` and event loops; made only when somebody ask
 in that process alone.  Used by :mod:`procession._port`.
 
 The descriptor is an eventfd, set for good once the ring was shut.  Whoever may have changed the
-matter calls `update`, which looks at the ring and sets or clears it: this process's own puts and gets at once, so that after a get that
-empties the ring it is not readable any more; what other processes do is noticed by two threads.
+matter calls `update`, which looks at the ring and sets or clears it: this process's own puts and
+gets at once, so that after a get that empties the ring it is not readable any more; what other
+processes do is noticed by two threads.
 One waits for messages while the descriptor is clear, the other for emptiness while it is set.
 One thread in turn would not do: while it waits for emptiness, our own get may have cleared the
 descriptor and another process put again, and nobody would be waiting for messages.

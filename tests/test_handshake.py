@@ -1,4 +1,4 @@
-"""The handshake: it understands the stdlib's of every version, and no stranger gets past it or holds it up."""
+"""The handshake: the stdlib's of every version is understood, and no stranger gets past or holds it up."""
 
 import hmac
 import threading
@@ -29,7 +29,7 @@ class Side(threading.Thread):
     def run(self) -> None:
         try:
             self.function(*self.args)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is the outcome
             self.error = error
 
     def outcome(self) -> Exception | None:

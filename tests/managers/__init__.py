@@ -1,0 +1,1 @@
+"""Managers: both sides, each room by itself and all together."""

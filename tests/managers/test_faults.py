@@ -37,7 +37,8 @@ def test_every_proxy_of_a_killed_manager_says_so(doomed: Any, kind: type[Excepti
     for call in (lambda: used["x"], lambda: unused[:], doomed.dict, doomed._number_of_objects):
         with pytest.raises(kind) as caught:
             call()
-        assert name in str(caught.value) and "SIGKILL" in str(caught.value)
+        assert name in str(caught.value)
+        assert "SIGKILL" in str(caught.value)
 
 
 def wait_for_item(items: Any, told: Any) -> None:
@@ -52,8 +53,15 @@ def test_who_waits_in_a_call_is_told(ctx: Any, doomed: Any) -> None:
     items, told = doomed.Queue(), ctx.Queue()
     process = ctx.Process(target=wait_for_item, args=(items, told))
     process.start()
-    heard: list[Any] = []
-    thread = threading.Thread(target=lambda: heard.append(pytest.raises(ManagerLostError, items.get)))
+    heard: list[Exception] = []
+
+    def wait() -> None:
+        try:
+            items.get()
+        except ManagerLostError as error:
+            heard.append(error)
+
+    thread = threading.Thread(target=wait)
     thread.start()
     assert told.get(timeout=SECONDS * 4) == "waiting"
     kill(doomed._process.pid)
@@ -159,12 +167,12 @@ def test_clients_killed_in_the_middle_of_anything(ctx: Any, manager: Any) -> Non
 # ---- interruption --------------------------------------------------------------------------
 
 
-class Interrupted(Exception):
+class Interruption(Exception):  # noqa: N818
     """Raised by the handler below."""
 
 
 def interrupt(*_: object) -> None:
-    raise Interrupted
+    raise Interruption
 
 
 def test_an_interrupted_call_leaves_its_reply_to_nobody(manager: Any) -> None:
@@ -172,7 +180,7 @@ def test_an_interrupted_call_leaves_its_reply_to_nobody(manager: Any) -> None:
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.2)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interruption):
             items.get()
     finally:
         signal.signal(signal.SIGALRM, before)

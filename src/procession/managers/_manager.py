@@ -14,6 +14,7 @@ from .. import shared_memory as _memory
 from ..errors import ManagerLostError
 from . import _proxies, _server, _types, _wire
 from ._link import fate, link_to, unlink_from
+from ._wire import Secret
 
 _std: Any = managers
 
@@ -54,6 +55,7 @@ class BaseManager(managers.BaseManager):
             address, authkey, "pickle", ctx or _default.get_context(), shutdown_timeout=shutdown_timeout
         )
         self._serializer, self._Listener, self._Client = serializer, listens, connects
+        self._authkey = Secret(self._authkey)
 
     def start(self, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = ()) -> None:
         """Start the process; there `initializer(*initargs)` is called before anything is served.

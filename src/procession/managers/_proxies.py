@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable
 from multiprocessing import context as _context
 from multiprocessing import managers
 from multiprocessing import process as _process
-from multiprocessing.process import AuthenticationString  # type: ignore[attr-defined]
 from typing import Any
 
 from ..reduction import loads
-from . import _wire
 from ._link import link_to
+from ._wire import Secret, listener_client
 
 __all__ = ["AutoProxy", "BaseProxy", "MakeProxyType", "RebuildProxy"]
 
@@ -49,12 +48,12 @@ class BaseProxy(managers.BaseProxy):
         self._id = token.id
         self._manager = manager
         self._serializer = serializer
-        self._Client = _wire.listener_client[serializer][1]
+        self._Client = listener_client[serializer][1]
         self._owned_by_manager = manager_owned
         if authkey is None and manager is not None:
             authkey = manager._authkey
         self._link = link_to(token.address, serializer, authkey)
-        self._authkey = AuthenticationString(self._link.authkey)
+        self._authkey = Secret(self._link.authkey)
         if manager_owned:
             objects = _process.current_process()._manager_server.objects  # type: ignore[attr-defined]
             objects.hold(token.id)

@@ -18,7 +18,6 @@ from itertools import count
 from multiprocessing import managers
 from multiprocessing import process as _process
 from multiprocessing import util as _util
-from multiprocessing.process import AuthenticationString  # type: ignore[attr-defined]
 from traceback import format_exc
 from typing import Any
 
@@ -26,7 +25,7 @@ from .. import _family
 from .._handshake import answer_challenge, deliver_challenge
 from ._objects import Objects
 from ._session import Session, serve
-from ._wire import ConnectionWire, listener_client, private
+from ._wire import ConnectionWire, Secret, listener_client, private
 
 _std: Any = managers
 
@@ -57,7 +56,7 @@ class Server(managers.Server):
         if not isinstance(authkey, bytes):
             raise TypeError(f"authkey must be bytes, not {type(authkey).__name__}")
         self.registry = registry
-        self.authkey = AuthenticationString(authkey)
+        self.authkey = Secret(authkey)
         self.listener = listener_client[serializer][0](address=address, backlog=128)
         self.address = self.listener.address
         self.objects = Objects()

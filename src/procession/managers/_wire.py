@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable
 from multiprocessing import connection as _connection
 from multiprocessing.managers import dispatch  # type: ignore[attr-defined]
+from multiprocessing.process import AuthenticationString  # type: ignore[attr-defined]
 from typing import Any
 
 from .. import _family
@@ -118,6 +119,15 @@ class ForeignWire(ConnectionWire):
     def open(self, data: Any) -> Any:
         """Already open."""
         return data
+
+
+class Secret(AuthenticationString):  # type: ignore[misc]
+    """A key that no log shows, not even the stdlib's of what its finalizers are called with."""
+
+    def __repr__(self) -> str:
+        return "<authkey>"
+
+    __str__ = __repr__
 
 
 # ---- connections ---------------------------------------------------------------------------

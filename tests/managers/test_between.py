@@ -57,8 +57,8 @@ for kind in (Theirs, Ours):
 def pair(request: Any) -> Iterator[Any]:
     """A server's manager of one package, and a client's of the other."""
     serves, asks = request.param
-    with serves(("127.0.0.1", 0), KEY, ctx=multiprocessing.get_context("spawn")) as server:
-        client = asks(server.address, KEY)
+    with serves(("127.0.0.1", 0), ctx=multiprocessing.get_context("spawn")) as server:
+        client = asks(server.address)
         client.connect()
         yield server, client
     server._process.close()

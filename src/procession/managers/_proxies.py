@@ -11,6 +11,7 @@ from typing import Any
 
 from ..reduction import loads
 from ._link import link_to
+from ._server import Server
 from ._wire import Secret, listener_client
 
 __all__ = ["AutoProxy", "BaseProxy", "MakeProxyType", "RebuildProxy"]
@@ -55,12 +56,11 @@ class BaseProxy(managers.BaseProxy):
         self._link = link_to(token.address, serializer, authkey)
         self._authkey = Secret(self._link.authkey)
         if manager_owned:
-            objects = _process.current_process()._manager_server.objects  # type: ignore[attr-defined]
-            objects.hold(token.id)
-            self._close = weakref.finalize(self, objects.put_off_drop, token.id)
+            release = _hold_inside(token.id)
         else:
             (self._link.hold if incref else self._link.note)(token.id)
-            self._close = weakref.finalize(self, self._link.release, token.id)
+            release = self._link.release
+        self._close = weakref.finalize(self, release, token.id)
         # At its end a process gives everything back by ending.
         self._close.atexit = False
 
@@ -114,6 +114,17 @@ class BaseProxy(managers.BaseProxy):
             kwds["exposed"] = self._exposed_
         self._link.lend(self._id)
         return RebuildProxy, (AutoProxy if self._isauto else type(self), self._token, self._serializer, kwds)
+
+
+def _hold_inside(ident: str) -> Callable[[str], None]:
+    """Have the server, which is in this process, keep an object; gives what releases it."""
+    server: Any = _process.current_process()._manager_server  # type: ignore[attr-defined]
+    if isinstance(server, Server):
+        server.objects.hold(ident)
+        return server.objects.put_off_drop
+    # The stdlib's keeps for ever what a proxy inside it stands for.
+    server.id_to_local_proxy_obj.setdefault(ident, server.id_to_obj[ident])
+    return lambda _: None
 
 
 def RebuildProxy(func: Callable[..., Any], token: Any, serializer: str, kwds: dict[str, Any]) -> Any:

@@ -61,7 +61,7 @@ class Server(managers.Server):
         self.address = self.listener.address
         self.objects = Objects()
         self.id_to_obj, self.id_to_refcount = self.objects.entries, self.objects.counts
-        self.id_to_local_proxy_obj: dict[str, Any] = {}
+        self.id_to_local_proxy_obj = _Inside(self.objects)
         # A callable that makes an object may make others.
         self.mutex = threading.RLock()
         self.stop_event = threading.Event()
@@ -185,6 +185,18 @@ class Server(managers.Server):
     def decref(self, c: Any, ident: str) -> None:
         """One reference less."""
         self.objects.drop(ident)
+
+
+class _Inside(dict[str, Any]):
+    """Where proxies of the stdlib's say that they are inside an object: what they stand for is kept."""
+
+    def __init__(self, objects: Objects) -> None:
+        super().__init__()
+        self._objects = objects
+
+    def __setitem__(self, ident: str, entry: Any) -> None:
+        self._objects.hold(ident)
+        super().__setitem__(ident, entry)
 
 
 class SharedMemoryServer(Server, _std.SharedMemoryServer):  # type: ignore[misc]

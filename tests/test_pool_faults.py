@@ -190,6 +190,40 @@ def test_the_parent_killed_takes_its_workers_along(method: str, tmp_path: Any) -
     assert eventually(lambda: not any(alive(worker) for worker in read(pids)))
 
 
+def test_workers_that_are_no_daemons_go_along_too(method: str, tmp_path: Any) -> None:
+    pids = tmp_path / "pids"
+    script = f"""
+    import os, signal, time
+    import procession
+    import procession.pool
+    from tests.pools import touch_and_sleep
+
+    base = type(procession.get_context({method!r}))
+
+    class NoDaemonProcess(base.Process):
+        @property
+        def daemon(self):
+            return False
+
+        @daemon.setter
+        def daemon(self, value):
+            pass
+
+    class NoDaemonContext(base):
+        Process = NoDaemonProcess
+
+    if __name__ == "__main__":
+        pool = procession.pool.Pool(2, context=NoDaemonContext())
+        pool.map_async(touch_and_sleep, [{str(pids)!r}] * 2, 1)
+        while not os.path.exists({str(pids)!r}) or len(open({str(pids)!r}).read().split()) < 2:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    result = run_script(script, env={"PYTHONPATH": os.pathsep.join([os.getcwd(), "src"])})
+    assert result.returncode == -signal.SIGKILL
+    assert eventually(lambda: not any(alive(worker) for worker in read(pids)))
+
+
 # ---- workers that do not start well --------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import multiprocessing.pool
 import os
 import pickle
 import threading
+import time
 import weakref
 from typing import Any
 
@@ -328,6 +329,11 @@ def test_nothing_is_kept_of_what_was_done(kind: str) -> None:
 def test_a_joined_pool_holds_nothing(ctx: Any) -> None:
     from procession import _family
 
+    # What a process keeps for itself once it has had workers.
+    with ctx.Pool(1) as first:
+        first.apply(square, (3,))
+    first.join()
+    del first
     gc.collect()
     before, threads = _family.heap_stats(), threading.enumerate()
     pool = ctx.Pool(3, maxtasksperchild=5)
@@ -394,3 +400,36 @@ def test_a_pending_result_holds_its_pool(ctx: Any, tmp_path: Any) -> None:
     gc.collect()
     touch(gate)
     assert result.get(LONG) == gate
+
+
+def random_numbers(_: int) -> tuple[int, float, float]:
+    import random
+
+    import numpy as np
+
+    time.sleep(0.02)  # so that no worker has all
+    return os.getpid(), random.random(), float(np.random.random())  # noqa: NPY002 - what programs use
+
+
+def test_random_numbers_differ_in_each_worker(ctx: Any) -> None:
+    import random
+
+    import numpy as np
+
+    random.random(), np.random.random()  # noqa: B018, NPY002 - there is a state to inherit
+    with ctx.Pool(3) as pool:
+        found = pool.map(random_numbers, range(30), 1)
+    pool.join()
+    assert len({worker for worker, _, _ in found}) > 1
+    assert len({number for _, number, _ in found}) == 30
+    assert len({number for _, _, number in found}) == 30
+
+
+def test_an_initializer_may_seed(ctx: Any) -> None:
+    import numpy as np
+
+    with ctx.Pool(1, np.random.seed, (5,)) as pool:
+        _, _, number = pool.apply(random_numbers, (0,))
+    pool.join()
+    np.random.seed(5)  # noqa: NPY002
+    assert number == float(np.random.random())  # noqa: NPY002

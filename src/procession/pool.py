@@ -221,7 +221,7 @@ class Pool(_std.Pool):
         self._check_running()
         items, error = _listed(iterable)
         size = _checked_chunks(chunksize, len(items), self._processes)
-        call = Call(func, mode, size if chunksize is not None or self._maxtasksperchild else 0)
+        call = Call(func, mode, size if chunksize is not None or self._sends_units else 0)
         result: MapResult[Any] = MapResult(self, size, len(items), callback, error_callback, call=call)
         scheduler = self._engine.scheduler
         if error is None:
@@ -230,9 +230,13 @@ class Pool(_std.Pool):
             scheduler.begin(result, scheduler.reject, result, error)
         return result
 
+    @property
+    def _sends_units(self) -> bool:
+        """Does a message hold one unit?  Workers that are replaced count them."""
+        return self._maxtasksperchild is not None
+
     def _lengths(self, items: Sequence[Any], unit: int) -> Iterable[int]:
-        """Of messages: as long as may be, but workers that are replaced count them."""
-        return even(items, unit) if self._maxtasksperchild else shares(items, unit, self._processes)
+        return even(items, unit) if self._sends_units else shares(items, unit, self._processes)
 
     def _imap(self, kind: Any, func: Function, iterable: Iterable[Any], chunksize: int) -> Any:
         self._check_running()
@@ -273,6 +277,8 @@ class ThreadPool(Pool, _std.ThreadPool):
     """
 
     _wrap_exception = False
+    _sends_units = True
+    """There is nothing to be saved, and threads have no claims, from which something could be cut off."""
 
     def __init__(
         self,

@@ -213,19 +213,23 @@ class Scheduler:
     # ---- on the way back
 
     def drain(self, most: int = MANY) -> None:
-        """Work off what has come, at least so many answers; waits for nothing."""
-        self._work_off()
+        """Work off what has come, also what another thread is about to receive; waits for nothing.
+
+        Ends after so many looks, though there be more.
+        """
         for _ in range(most):
-            if not self._channel.backlog():
-                break
             self._channel.receive(self._inbox, 0)
             self._work_off()
+            if not self._channel.backlog():
+                break
 
     def receive(self, timeout: float) -> None:
         """Wait up to `timeout` seconds for answers, and work off all that have come."""
         self._work_off()
         self._channel.receive(self._inbox, min(timeout, self._pause))
-        self.drain()
+        self._work_off()
+        if self._channel.backlog():
+            self.drain()
         if monotonic() > self._next_look:
             self._share()
 

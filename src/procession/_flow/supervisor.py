@@ -19,6 +19,7 @@ from typing import Any
 from ..start import private
 from .channel import Channel, Hire
 from .crew import Crew, Member
+from .oom import Count
 
 GRACE = 1.0
 """Seconds from SIGTERM to SIGKILL for workers that have their own way with SIGTERM."""
@@ -34,6 +35,7 @@ class ProcessCrew(Crew):
         self._bell = -1
         self._ringing = threading.RLock()
         self._thread: threading.Thread | None = None
+        self._killed_for_memory = Count()
 
     def fill(self) -> None:
         """See Crew.  If one cannot be started at first, the others are ended again."""
@@ -155,13 +157,13 @@ class ProcessCrew(Crew):
         worker = member.worker
         worker.join()
         # All that it answered, and how it had started, before what it had in hand.
-        self._scheduler.drain(self._channel.backlog())
+        self._scheduler.drain(self._channel.backlog() + 1)
         del self._members[number]
         if self._over:
             return
         claim = self._channel.claim(member.slot)
         if claim is not None:
-            self._scheduler.lose(claim, _obituary(worker))
+            self._scheduler.lose(claim, _obituary(worker, self._cause(worker)))
         started = number in self._told and self._told[number] is None
         error = self._error_of_start(number)
         if not started:
@@ -169,6 +171,11 @@ class ProcessCrew(Crew):
             reason = getattr(worker, "start_error", None) if worker.exitcode >= 0 else None
             self._failed_start(error or reason, _ending(worker))
         self.workers.remove(worker)
+
+    def _cause(self, worker: Any) -> str | None:
+        if worker.exitcode != -signal.SIGKILL or not self._killed_for_memory.has_risen():
+            return None
+        return "the kernel has killed for want of memory in that moment, most likely this process"
 
 
 def _ending(worker: Any) -> str:
@@ -180,7 +187,7 @@ def _ending(worker: Any) -> str:
     return f"process {worker.name!r} (pid {worker.pid}) ended by {how}"
 
 
-def _obituary(worker: Any) -> Callable[[str], BaseException]:
+def _obituary(worker: Any, cause: str | None) -> Callable[[str], BaseException]:
     """Makes the error for a task that the worker ran when it died."""
 
     def error(task: str) -> BaseException:
@@ -188,11 +195,12 @@ def _obituary(worker: Any) -> Callable[[str], BaseException]:
 
         code = worker.exitcode
         return WorkerLostError(
-            f"{_ending(worker)} while it ran {task}",
+            f"{_ending(worker)} while it ran {task}{'' if cause is None else f'; {cause}'}",
             pid=worker.pid,
             name=worker.name,
             exitcode=code,
             signal=-code if code is not None and code < 0 else None,
+            cause=cause,
             task=task,
         )
 

@@ -11,9 +11,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, starmap
 from multiprocessing import util as _util
+from multiprocessing.process import current_process
 from time import monotonic
 from typing import Any
 
+from ..start import lifeline
 from .channel import Link, Message
 from .task import EACH, STAR
 
@@ -57,8 +59,19 @@ def main(link: Link, begin: Begin, most: int | None, blocked: bool = False) -> N
     # signals for its event loop.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
+    if not current_process().daemon:
+        # A process class of the program's own that is none, so that tasks may start processes.
+        lifeline.die_with_parent()
+    _part_from_siblings()
     if not work(link, begin, most, guard):
         sys.exit(1)
+
+
+def _part_from_siblings() -> None:
+    """NumPy, inherited, would give all of them the same random numbers; Python sees to its own."""
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed()
 
 
 def work(link: Link, begin: Begin, most: int | None = None, guard: _Guard | None = None) -> bool:

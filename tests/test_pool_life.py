@@ -408,7 +408,7 @@ def random_numbers(_: int) -> tuple[int, float, float]:
     import numpy as np
 
     time.sleep(0.02)  # so that no worker has all
-    return os.getpid(), random.random(), float(np.random.random())  # noqa: NPY002 - what programs use
+    return os.getpid(), random.random(), float(np.random.random())
 
 
 def test_random_numbers_differ_in_each_worker(ctx: Any) -> None:
@@ -416,7 +416,7 @@ def test_random_numbers_differ_in_each_worker(ctx: Any) -> None:
 
     import numpy as np
 
-    random.random(), np.random.random()  # noqa: B018, NPY002 - there is a state to inherit
+    random.random(), np.random.random()
     with ctx.Pool(3) as pool:
         found = pool.map(random_numbers, range(30), 1)
     pool.join()
@@ -431,5 +431,5 @@ def test_an_initializer_may_seed(ctx: Any) -> None:
     with ctx.Pool(1, np.random.seed, (5,)) as pool:
         _, _, number = pool.apply(random_numbers, (0,))
     pool.join()
-    np.random.seed(5)  # noqa: NPY002
-    assert number == float(np.random.random())  # noqa: NPY002
+    np.random.seed(5)
+    assert number == float(np.random.random())

@@ -88,6 +88,8 @@ class SharedMemory(_std.SharedMemory):
     def _open(self, name: str, is_ours: bool = False) -> None:
         # A name made here is known to the tracker before there is a block: who is killed in between
         # leaves nothing.  One that was given may be somebody else's until it is seen to be free.
+        if "\0" in name:
+            raise ValueError(f"embedded null character in the name {name!r}")
         if is_ours:
             self._register(name)
         try:

@@ -5,9 +5,12 @@ have attached to a block of memory, which our SharedMemory does not register the
 """
 
 from multiprocessing import resource_tracker as _std
-from multiprocessing.resource_tracker import *  # noqa: F403
+from typing import TYPE_CHECKING
 
 from . import _alias
+
+if TYPE_CHECKING:
+    from multiprocessing.resource_tracker import *  # noqa: F403
 
 __all__ = ["unregister"]
 __all__ += _std.__all__

@@ -17,7 +17,7 @@ class WorkerLostError(Travelling, ProcessError, BrokenProcessPool):
 
     `pid`, `name`: the process.  `exitcode`: as of ``Process.exitcode``, negative for a signal.
     `signal`: the signal that killed it, None if none did.  `cause`: what is known of the reason.
-    `task`: what it was working on.  All are None where they are not known.
+    `task`: the call that it was working on, in words.  All are None where they are not known.
     """
 
     __module__ = "procession.errors"

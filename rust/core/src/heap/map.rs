@@ -23,6 +23,8 @@ const SMALLEST_MAP: u64 = 64 << 20;
 const STEP: u64 = 1 << 20;
 /// And by one system call at most so many bytes of them: a signal has the system undo the call.
 const PIECE: u64 = 16 << 20;
+/// Bytes around a place that the system maps with it, where it was not told otherwise.
+const AROUND: usize = 64 << 10;
 /// How long [`Heap::seemed_alive`] believes what it saw.
 const BELIEF: Duration = Duration::from_millis(50);
 
@@ -299,6 +301,7 @@ impl Heap {
 
     /// Copy `parts` to a block of the caller's, one behind the other.
     pub fn write(&self, offset: u64, parts: &[&[u8]]) {
+        self.touch(offset, parts.iter().map(|part| part.len() as u64).sum());
         let mut place = self.address(offset);
         for part in parts {
             // SAFETY: the caller made the block large enough for all; what is copied cannot overlap it.
@@ -306,6 +309,15 @@ impl Heap {
                 place.copy_from_nonoverlapping(part.as_ptr(), part.len());
                 place = place.add(part.len());
             }
+        }
+    }
+
+    /// Have the system map what this process has not seen yet: for a read it maps pages around as well,
+    /// for a write each by itself, which takes four times as long as copying.
+    fn touch(&self, at: u64, length: u64) {
+        for at in (at..at + length).step_by(AROUND) {
+            // SAFETY: a byte of the block.
+            unsafe { self.address(at).read_volatile() };
         }
     }
 

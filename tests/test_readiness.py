@@ -3,16 +3,16 @@
 import gc
 import os
 import select
-import threading
 from collections.abc import Callable
 from multiprocessing.connection import wait as wait_for_any
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from procession.queues import JoinableQueue, Queue, SimpleQueue
 from procession.synchronize import Semaphore
-from tests.kit import eventually
+from tests.kit import eventually, run_script
 from tests.kit.running import LONG, end, killed, start
 from tests.test_queues_between import send_all, take_forever
 
@@ -105,7 +105,8 @@ def descriptors() -> int:
 
 
 def watchers() -> int:
-    return sum(thread.name.startswith("ProcessionQueue") for thread in threading.enumerate())
+    names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
+    return sum(name.startswith("ring-") for name in names)
 
 
 @pytest.mark.parametrize(
@@ -123,23 +124,46 @@ def test_threads_and_descriptor_go_with_the_queue(let_go: Callable[[Any], None])
     eventually(lambda: descriptors() == before)
 
 
-def test_where_no_thread_is_to_be_had_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, threads, begin = descriptors(), watchers(), threading.Thread.start
+def test_where_no_thread_or_descriptor_is_to_be_had_nothing_is_left() -> None:
+    run_script(
+        """
+        import os, resource
+        from contextlib import contextmanager
+        from procession.queues import SimpleQueue
 
-    def start_one_only(thread: threading.Thread) -> None:
-        if watchers() > threads:
-            raise RuntimeError("can't start new thread")
-        begin(thread)
+        @contextmanager
+        def limited(what, most):
+            before = resource.getrlimit(what)
+            resource.setrlimit(what, (most, before[1]))
+            try:
+                yield
+            finally:
+                resource.setrlimit(what, before)
 
-    made: Any = SimpleQueue()
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", start_one_only)
-        with pytest.raises(RuntimeError, match="new thread"):
-            made._reader.fileno()
-    eventually(lambda: watchers() == threads)
-    assert descriptors() == before
-    made.put(1)
-    assert is_readable(made._reader)
+        def holdings():
+            return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+
+        def refused(reader, error):
+            try:
+                reader.fileno()
+            except error:
+                return True
+            return False
+
+        made = SimpleQueue()
+        reader, before = made._reader, holdings()
+        size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        with limited(resource.RLIMIT_AS, size + (1 << 20)):
+            assert refused(reader, RuntimeError), "there was room for a thread's stack"
+        assert holdings() == before
+        with limited(resource.RLIMIT_NOFILE, 3):
+            assert refused(reader, OSError), "there was a descriptor left"
+        assert holdings() == before
+        made.put(1)
+        os.set_blocking(reader.fileno(), False)
+        assert os.eventfd_read(reader.fileno()) == 1
+        """
+    ).check()
 
 
 def test_a_queue_collected_in_a_cycle_ends_its_threads() -> None:
@@ -147,7 +171,7 @@ def test_a_queue_collected_in_a_cycle_ends_its_threads() -> None:
     made: Any = SimpleQueue()
     made.myself = made
     made._reader.fileno()
-    assert watchers() == threads + 2
+    eventually(lambda: watchers() == threads + 2)  # they give themselves their names
     del made
     gc.collect()
     eventually(lambda: watchers() == threads)
@@ -170,3 +194,30 @@ def test_a_forked_child_makes_a_descriptor_of_its_own() -> None:
     made.put(2)
     assert is_readable(made._reader)
     answers.close()
+
+
+@pytest.mark.parametrize("moment", ["a thread that outlives the main thread", "an exit handler"])
+def test_it_can_be_asked_for_while_the_interpreter_ends(moment: str) -> None:
+    """When Python grants threads no more."""
+    result = run_script(
+        f"""
+        import atexit, select, threading
+        from procession.queues import SimpleQueue
+
+        def use():
+            if {moment!r}.startswith("a thread"):
+                threading.main_thread().join()
+            made = SimpleQueue()
+            assert not select.select([made._reader], [], [], 0)[0]
+            made.put(1)
+            assert select.select([made._reader], [], [], 0)[0]
+            print("it works")
+
+        if {moment!r}.startswith("a thread"):
+            threading.Thread(target=use).start()
+        else:
+            atexit.register(use)
+        """
+    ).check()
+    assert result.stdout == "it works\n"
+    assert result.stderr == ""

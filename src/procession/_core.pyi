@@ -275,6 +275,25 @@ class Ring(Shared):
     def join(self, timeout: float | None = None) -> bool:
         """Wait until task_done was called for every message put."""
 
+@final
+class Readiness:
+    """An eventfd of this process, readable exactly while a message waits in `ring`, or it was shut.
+
+    Two threads without Python in them follow what other processes do with the ring; what this one
+    does is seen at once where `update` is called after it.  Raises OSError for want of a descriptor,
+    RuntimeError for want of a thread.
+    """
+
+    def __new__(cls, ring: Ring) -> Self: ...
+    def fileno(self) -> int:
+        """The descriptor, which stays this object's; -1 after `close` or `forget`."""
+    def update(self) -> None:
+        """Make the descriptor say what is true now."""
+    def close(self) -> None:
+        """End the threads, then close the descriptor.  In any thread, any number of times."""
+    def forget(self) -> None:
+        """In a forked child, which has no such threads: close its copy of the descriptor."""
+
 class Claims(Shared):
     """A table of `slots` claims, one a worker."""
 

@@ -32,6 +32,7 @@ from procession._core import (
     members,
 )
 from procession._core import Buffer as NativeBuffer
+from procession._core import Readiness as NativeReadiness
 
 __all__ = [
     "RECURSIVE_MUTEX",
@@ -42,6 +43,7 @@ __all__ = [
     "Claims",
     "EventWord",
     "NativeBuffer",
+    "NativeReadiness",
     "Ring",
     "SemLock",
     "Shared",

@@ -13,6 +13,7 @@ mod gil;
 mod lean;
 mod memory;
 mod plain;
+mod readiness;
 mod ring;
 mod semlock;
 mod shared;
@@ -35,6 +36,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<memory::Block>()?;
     module.add_class::<buffer::Buffer>()?;
     module.add_class::<ring::Ring>()?;
+    module.add_class::<readiness::Readiness>()?;
     module.add_class::<claims::Claims>()?;
     module.add_class::<carried::Hold>()?;
     let py = module.py();

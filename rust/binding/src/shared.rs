@@ -32,6 +32,9 @@ pub fn python(error: HeapError) -> PyErr {
             "the shared object is gone: its last holder dropped it or died; keep a reference to it until the receiver has loaded it",
         ),
         HeapError::OtherKind => PyTypeError::new_err("the handle names a shared object of another class"),
+        HeapError::Damaged => PyRuntimeError::new_err(
+            "the family's shared memory is damaged: one of its processes has written where it should not",
+        ),
         HeapError::Lost => lost(),
         HeapError::Full => PyOSError::new_err("the family has no seat left: 32767 processes belong to it"),
     }

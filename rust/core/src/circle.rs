@@ -272,9 +272,9 @@ mod tests {
     #[test]
     fn places_of_the_dead_are_taken_when_no_other_is_left() {
         let table = Table::default();
-        let who = |number: usize| (1 + number as Who % 2) << 32 | number as Who + 1;
+        let who = |number: usize| ((1 + number as Who % 2) << 32) | (number as Who + 1);
         (0..PLACES).for_each(|number| assert!(table.take(who(number), 64, &|_| true).is_some()));
-        let (late, lock) = (7 << 32 | 7, 128);
+        let (late, lock) = ((7 << 32) | 7, 128);
         assert!(table.take(late, lock, &|_| true).is_none(), "all live");
         assert!(table.take(late, lock, &|member| member == 1).is_some());
         assert_eq!(table.waiter(late).map(|(_, lock)| lock), Some(128));

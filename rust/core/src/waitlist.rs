@@ -184,9 +184,10 @@ impl WaitList {
         })
     }
 
-    /// How many wait, the dead among them.
+    /// How many wait.
     pub fn len(&self, around: &Surroundings) -> usize {
-        self.waiting(around).len()
+        let lives = |entry: &&Entry| (around.alive)(entry.member.load(Ordering::Relaxed));
+        self.waiting(around).into_iter().filter(lives).count()
     }
 
     fn waiting<'b>(&'b self, around: &'b Surroundings) -> Vec<&'b Entry> {

@@ -288,8 +288,8 @@ fn a_shut_ring_takes_no_more_and_keeps_nobody_waiting() {
     let alarms = ring.lane().alarms();
     assert!(within(long, |patience| ring.get(None, alarms, patience)).is_err());
     let (_heap, ring) = self::ring(0);
+    let alarms = ring.lane().alarms();
     std::thread::scope(|scope| {
-        let alarms = ring.lane().alarms();
         let getter = scope.spawn(|| within(long, |patience| ring.get(None, alarms, patience).map(drop)));
         std::thread::sleep(Duration::from_millis(50));
         shut(&ring);

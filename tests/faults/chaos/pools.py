@@ -66,11 +66,14 @@ class Pools(threading.Thread):
 
     def _apply(self, pool: Any, until: float) -> list[tuple[int, Any]]:
         pending: deque[tuple[int, Any]] = deque()
-        answers: list[int] = []
+        answers: list[None] = []
         asked = 0
+
+        def count(_: object) -> None:
+            answers.append(None)
+
         while self._goes_on(until):
             while len(pending) < AHEAD:
-                count = answers.append
                 pending.append((asked, pool.apply_async(task, (asked,), {}, count, count)))
                 asked += 1
             self._check(*pending.popleft())

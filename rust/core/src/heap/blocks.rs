@@ -85,7 +85,7 @@ impl Header {
 
     /// Bytes of the payload.
     pub fn capacity(&self) -> u64 {
-        self.size() - HEADER
+        self.size().saturating_sub(HEADER)
     }
 
     /// The kind as a number.

@@ -43,6 +43,8 @@ pub enum HeapError {
     OtherKind,
     /// More members than seats.
     Full,
+    /// What lies in it makes no sense: a member has written over it.
+    Damaged,
     /// A fork cost this process all that it held.
     Lost,
 }

@@ -1,7 +1,7 @@
 //! Getting messages.
 
 use super::record::{BIG, Head, LINK, RECORD};
-use super::{LOCK_GRACE, Quick, Ring, Slot, Stop, word};
+use super::{LOCK_GRACE, Quick, Ring, Slot, Stop, check, word};
 use crate::fault::step;
 use crate::heap::{Heap, HeapError, Held};
 use crate::lane::Spot;
@@ -174,8 +174,10 @@ impl Getter<'_> {
         slot: Option<&Slot>,
         look: impl FnOnce(Found) -> Option<T>,
     ) -> Quick<(Option<T>, Rest)> {
-        let Some(oldest) = self.oldest() else {
-            return Quick::NotNow;
+        let oldest = match self.oldest() {
+            Ok(Some(oldest)) => oldest,
+            Ok(None) => return Quick::NotNow,
+            Err(_) => return Quick::Busy,
         };
         if oldest.head.carry() > 0 {
             return Quick::Busy;
@@ -198,7 +200,7 @@ impl Getter<'_> {
     }
 
     fn take_slow(&mut self, slot: Option<&Slot>) -> Result<Option<(Got, Rest)>, HeapError> {
-        let Some(oldest) = self.oldest() else {
+        let Some(oldest) = self.oldest()? else {
             return Ok(None);
         };
         let big = oldest.head.has(BIG);
@@ -225,21 +227,20 @@ impl Getter<'_> {
     }
 
     #[inline]
-    fn oldest(&self) -> Option<Oldest> {
-        let ring = self.ring;
-        let lane = ring.lane();
+    fn oldest(&self) -> Result<Option<Oldest>, HeapError> {
+        let (heap, ring, lane) = (self.ring.heap(), self.ring.held.offset(), self.ring.lane());
         if lane.is_empty() {
-            return None;
+            return Ok(None);
         }
         let spot = lane.gets.spot();
         let (mut at, mut chunk) = (spot.at, spot.with);
-        let mut head = ring.head(at);
+        let mut head = check::record(heap, ring, check::chunk(heap, ring, chunk)?, at)?;
         if head.has(LINK) {
             (at, chunk) = (head.tag, head.tag);
-            head = ring.head(at);
+            head = check::record(heap, ring, check::chunk(heap, ring, chunk)?, at)?;
         }
         let left = (chunk != spot.with).then_some(spot.with);
-        Some(Oldest { next: Spot { at: at + head.size(), with: chunk }, left, at, head })
+        Ok(Some(Oldest { next: Spot { at: at + head.size(), with: chunk }, left, at, head }))
     }
 
     #[inline]
@@ -280,13 +281,5 @@ impl Getter<'_> {
     #[inline]
     fn rest(&self, oldest: &Oldest, carried: Vec<Held>) -> Rest {
         Rest { chunk: oldest.left.map(|chunk| (self.ring.heap().clone(), chunk)), carried }
-    }
-}
-
-impl Ring {
-    #[inline]
-    fn head(&self, at: u64) -> Head {
-        // SAFETY: a committed record or link begins here.
-        unsafe { self.heap().address(at).cast::<Head>().read() }
     }
 }

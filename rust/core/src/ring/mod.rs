@@ -8,8 +8,10 @@
 //!
 //! - [`put`] and [`get`]: the two sides. Each has a quick way, that takes no lock which is not free
 //!   and no memory, and a slow one, that waits.
+//! - `check`: nothing is followed that makes no sense.
 //! - [`record`]: what a message looks like. [`walk`]: a ring seen by who takes back what the dead left.
 
+mod check;
 pub mod get;
 pub mod put;
 pub mod record;
@@ -126,17 +128,18 @@ impl Ring {
     /// A new ring for at most `limit` messages (0: no limit).
     pub fn create(heap: &Arc<Heap>, limit: u32) -> Result<Ring, HeapError> {
         let chunk = heap.alloc(FIRST_CHUNK as u64 - HEADER, BlockKind::Part, 0)?;
-        let put = Spot { at: chunk, with: chunk + heap.header(chunk).capacity() };
-        let get = Spot { at: chunk, with: chunk };
+        let spot = Spot { at: chunk, with: chunk };
         let words = Words {
-            lane: Lane::new(put, get, limit),
+            lane: Lane::new(spot, spot, limit),
             taking: Note::default(),
             chunk: AtomicU32::new(FIRST_CHUNK),
         };
         let length = std::mem::size_of::<Words>() as u64;
         // SAFETY: the block has room for the words and is known to nobody else.
         let held = Held::create(heap, BlockKind::Ring, length, |at| unsafe { at.cast::<Words>().write(words) });
-        Ok(Ring::over(held.inspect_err(|_| heap.free(chunk))?))
+        let held = held.inspect_err(|_| heap.free(chunk))?;
+        heap.header(chunk).home.store(held.offset(), Ordering::Relaxed);
+        Ok(Ring::over(held))
     }
 
     /// Over a hold on a ring.

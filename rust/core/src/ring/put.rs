@@ -1,7 +1,7 @@
 //! Putting messages.
 
 use super::record::{self, BIG, Head, MAX_CARRY, RECORD};
-use super::{HEADER, INLINE, LAST_CHUNK, LOCK_GRACE, Quick, Ring, Stop, set_word};
+use super::{HEADER, INLINE, LAST_CHUNK, LOCK_GRACE, Quick, Ring, Stop, check, set_word};
 use crate::fault::step;
 use crate::heap::{BlockKind, HeapError};
 use crate::lane::Spot;
@@ -54,7 +54,7 @@ impl Ring {
         let size = record::size(message.data.len(), 0);
         let put = if lane.space() == 0 {
             Quick::NotNow
-        } else if spot.at + size + RECORD > spot.with {
+        } else if check::end(heap, self.held.offset(), spot).map_or(true, |end| spot.at + size + RECORD > end) {
             Quick::Busy
         } else {
             self.write(spot.at, Head::new(message.data.len(), 0, 0, message.tag), message.data, &[]);
@@ -162,8 +162,9 @@ impl Ring {
         let lane = self.lane();
         let size = record.head.size();
         let old = lane.puts.spot();
+        let end = check::end(self.heap(), self.held.offset(), old)?;
         let mut spot = old;
-        if old.at + size + RECORD > old.with {
+        if old.at + size + RECORD > end {
             spot = self.new_chunk(size + RECORD)?;
         }
         self.write(spot.at, record.head, record.data, record.carry);
@@ -205,7 +206,7 @@ impl Ring {
         }
         let chunk = self.heap().alloc(needed.max(size as u64 - HEADER), BlockKind::Part, self.held.offset())?;
         step("append.chunk");
-        Ok(Spot { at: chunk, with: chunk + self.heap().header(chunk).capacity() })
+        Ok(Spot { at: chunk, with: chunk })
     }
 
     #[inline]

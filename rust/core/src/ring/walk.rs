@@ -1,9 +1,10 @@
 //! A ring seen from outside: what hangs on it. The caller holds the heap's lock, so that no chunk
 //! or block is freed and no carrying message comes or goes meanwhile; plain messages may.
 
-use super::Words;
-use super::record::{BIG, Head, LINK};
+use super::record::{BIG, LINK};
+use super::{Words, check};
 use crate::heap::Heap;
+use std::collections::HashSet;
 
 /// Chunks and blocks, in the order of the messages.
 pub fn parts(heap: &Heap, ring: u64) -> Vec<u64> {
@@ -23,14 +24,22 @@ fn walk(heap: &Heap, ring: u64, part: &mut dyn FnMut(u64), object: &mut dyn FnMu
     // SAFETY: the caller looked at the block's kind.
     let lane = &unsafe { heap.at::<Words>(ring) }.lane;
     let (gets, spot) = lane.gets.snapshot();
-    let mut at = spot.at;
-    part(spot.with);
+    let (mut at, mut chunk) = (spot.at, spot.with);
+    let mut passed = HashSet::from([chunk]);
+    if check::chunk(heap, ring, chunk).is_ok() {
+        part(chunk);
+    }
     for _ in 0..lane.puts.count().wrapping_sub(gets) {
-        let mut head = read(heap, at);
+        let read = |chunk, at| check::record(heap, ring, check::chunk(heap, ring, chunk)?, at);
+        let Ok(mut head) = read(chunk, at) else { return };
         if head.has(LINK) {
-            at = head.tag;
-            part(at);
-            head = read(heap, at);
+            (at, chunk) = (head.tag, head.tag);
+            // Who comes to a chunk again would go round for ever.
+            match read(chunk, at) {
+                Ok(next) if passed.insert(chunk) => head = next,
+                _ => return,
+            }
+            part(chunk);
         }
         if head.has(BIG) {
             part(super::word(heap, at + super::record::RECORD));
@@ -40,9 +49,4 @@ fn walk(heap: &Heap, ring: u64, part: &mut dyn FnMut(u64), object: &mut dyn FnMu
         }
         at += head.size();
     }
-}
-
-fn read(heap: &Heap, at: u64) -> Head {
-    // SAFETY: a committed record begins here.
-    unsafe { heap.address(at).cast::<Head>().read() }
 }

@@ -159,6 +159,7 @@ fn rings(things: &Things) {
         put(&inner, 1, 10, &[]);
         put(&ring, count, size(count), &[inner.held().offset()]);
     }
+    ring.shut(&mut patient()).unwrap();
 }
 
 /// One child ends in good order, one is killed in the middle of everything, one waits when it is killed.

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,21 +84,42 @@ def test_after_shutdown_proxies_say_so(ctx: Any) -> None:
 
 
 def fail() -> None:
-    raise ValueError("no")
-
-
-@pytest.mark.parametrize(("initializer", "args"), [(fail, ()), (os._exit, (3,)), (os.kill, (0, 0))])
-def test_an_initializer_that_fails(ctx: Any, initializer: Any, args: Any, capfd: Any) -> None:
-    manager = procession.managers.SyncManager(ctx=ctx)
-    if initializer is os.kill:
-        initializer, args = die, ()
-    with pytest.raises(ManagerLostError, match="before it served"):
-        manager.start(initializer, args)
-    assert not manager._process.is_alive()
+    raise ValueError("no such luck")
 
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave() -> None:
+    os._exit(3)
+
+
+@pytest.mark.parametrize(
+    ("initializer", "said", "cause"),
+    [
+        (fail, "exit code 1", "ValueError: no such luck"),
+        (leave, "exit code 3", "None"),
+        (die, "SIGKILL", "None"),
+    ],
+)
+def test_an_initializer_that_fails(ctx: Any, initializer: Any, said: str, cause: str) -> None:
+    manager = procession.managers.SyncManager(ctx=ctx)
+    with pytest.raises(ManagerLostError, match=f"{said} before it served") as caught:
+        manager.start(initializer)
+    assert cause in str(caught.value.__cause__)
+    assert not manager._process.is_alive()
+
+
+def test_an_address_that_is_taken(ctx: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "taken")
+    with procession.managers.SyncManager(path, ctx=ctx) as manager:
+        second = procession.managers.SyncManager(path, ctx=ctx)
+        with pytest.raises(ManagerLostError) as caught:
+            second.start()
+        assert "Address already in use" in str(caught.value.__cause__)
+        assert manager.dict(x=1)["x"] == 1
+    manager._process.close()
 
 
 # ---- clients are killed --------------------------------------------------------------------

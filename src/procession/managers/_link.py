@@ -25,7 +25,7 @@ from ._peer import Session, Visits, Wire, meet
 from ._turn import Turn
 
 _links: weakref.WeakValueDictionary[Any, Link] = weakref.WeakValueDictionary()
-_every: weakref.WeakSet[Link] = weakref.WeakSet()
+_every: weakref.WeakValueDictionary[int, Link] = weakref.WeakValueDictionary()
 _making = threading.Lock()
 
 
@@ -71,7 +71,7 @@ class Link:
         self._held: dict[str, _Held] = {}
         self.server = _Server("a manager", None)
         self.reset()
-        _every.add(self)
+        _every[id(self)] = self
         _util.register_after_fork(self, Link.adopt)
 
     def reset(self) -> None:
@@ -139,7 +139,7 @@ class Link:
 
     def granted(self, ident: str) -> None:
         """A reply to this thread has brought an object; it is held, as by a proxy."""
-        with self._turn:
+        with self._turn.taken():
             self._grant(ident)
 
     def _grant(self, ident: str) -> None:
@@ -186,7 +186,7 @@ class Link:
 
     def abandon(self) -> None:
         """The server has been shut down: close what is open."""
-        with self._turn:
+        with self._turn.taken():
             if self._peer is not None:
                 self._peer.close()
 
@@ -195,7 +195,7 @@ class Link:
     @contextlib.contextmanager
     def _management(self) -> Iterator[Session | Visits]:
         """The server's management, for one user at a time."""
-        with self._turn:
+        with self._turn.taken():
             try:
                 yield self._met()
             except (EOFError, OSError) as error:
@@ -263,15 +263,20 @@ def fate(exitcode: int | None) -> str:
     return f"ended with exit code {exitcode}"
 
 
+def _all() -> list[Link]:
+    # In one step, since other threads make more.
+    return [link for ref in _every.valuerefs() if (link := ref()) is not None]
+
+
 def _after_fork() -> None:
     global _making
     _making = threading.Lock()
-    for link in list(_every):
+    for link in _all():
         link.reset()
 
 
 def _before_fork() -> None:
-    for link in list(_every):
+    for link in _all():
         link.lend_all()
 
 

@@ -7,10 +7,14 @@ import errno
 from collections.abc import Callable, Iterable, Mapping
 from multiprocessing import context as _context
 from multiprocessing import managers
+from multiprocessing import util as _util
+from multiprocessing.pool import RemoteTraceback  # type: ignore[attr-defined]
+from traceback import format_exc
 from typing import Any
 
 from .. import _default
 from .. import shared_memory as _memory
+from ..connection import Pipe
 from ..errors import ManagerLostError
 from . import _proxies, _server, _types, _wire
 from ._link import fate, link_to, unlink_from
@@ -39,6 +43,8 @@ class BaseManager(managers.BaseManager):
     _authkey: bytes
     _serializer: str
     _process: Any
+    _ctx: Any
+    _shutdown_timeout: float
 
     def __init__(
         self,
@@ -60,15 +66,49 @@ class BaseManager(managers.BaseManager):
     def start(self, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = ()) -> None:
         """Start the process; there `initializer(*initargs)` is called before anything is served.
 
-        Raises ProcessError for a second start, ManagerLostError if the process ends before it serves.
+        Raises ProcessError for a second start; ManagerLostError if the process ends before it serves,
+        with its traceback as the cause if it has left one.
         """
+        self._demand_new()
+        if initializer is not None and not callable(initializer):
+            raise TypeError(f"initializer must be a callable, not {initializer!r}")
+        reader, writer = Pipe(duplex=False)
+        with reader:
+            with writer:
+                server = self._registry, self._address, self._authkey, self._serializer
+                self._process = self._ctx.Process(
+                    target=type(self)._run_server, args=(*server, writer, initializer, initargs)
+                )
+                self._process.name = f"{type(self).__name__}-{':'.join(map(str, self._process._identity))}"
+                self._process.start()
+            self._address = self._heard(reader)
+        self._state.value = _std.State.STARTED
+        ending = (
+            self._process,
+            self._address,
+            self._authkey,
+            self._state,
+            self._Client,
+            self._shutdown_timeout,
+        )
+        self.shutdown = _util.Finalize(self, type(self)._finalize_manager, args=ending, exitpriority=0)
+
+    def _heard(self, reader: Any) -> Any:
+        """The address that the process serves at."""
         try:
-            super().start(initializer, initargs)
+            said = reader.recv()
         except EOFError:
-            self._process.join()
-            raise ManagerLostError(
-                errno.EPIPE, f"{self._process.name} {fate(self._process.exitcode)} before it served"
-            ) from None
+            said = _Failure("")
+        if not isinstance(said, _Failure):
+            return said
+        self._process.join()
+        text = f"{self._process.name} {fate(self._process.exitcode)} before it served"
+        cause = RemoteTraceback(f'\n"""\n{said.traceback}"""') if said.traceback else None
+        raise ManagerLostError(errno.EPIPE, text) from cause
+
+    def _demand_new(self) -> None:
+        if self._state.value != _std.State.INITIAL:
+            super().get_server()  # which says what is wrong
 
     def connect(self) -> None:
         """Use a server that others have started; raises what `connection.Client` raises."""
@@ -79,8 +119,7 @@ class BaseManager(managers.BaseManager):
 
     def get_server(self) -> Any:
         """The server, to be run by `serve_forever` in this very process."""
-        if self._state.value != _std.State.INITIAL:
-            return super().get_server()  # which says what is wrong
+        self._demand_new()
         return self._Server(self._registry, self._address, self._authkey, self._serializer)
 
     @classmethod
@@ -107,12 +146,19 @@ class BaseManager(managers.BaseManager):
             setattr(cls, typeid, _making(typeid, proxytype))
 
     @classmethod
-    def _run_server(cls, *args: Any, **kwargs: Any) -> None:
-        # Its owner ends it in time; but not if he is killed.
+    def _run_server(
+        cls, registry: Any, address: Any, authkey: Any, serializer: str, writer: Any, *initializer: Any
+    ) -> None:
+        """What the process runs.  Its owner ends it in time; but not if he is killed."""
         from ..start import lifeline
 
         lifeline.die_with_parent()
-        super()._run_server(*args, **kwargs)  # type: ignore[misc]
+        try:
+            super()._run_server(registry, address, authkey, serializer, writer, *initializer)  # type: ignore[misc]
+        except Exception:
+            if not writer.closed:
+                writer.send(_Failure(format_exc()))
+            raise
 
     def _create(self, typeid: str, /, *args: Any, **kwds: Any) -> tuple[Any, tuple[str, ...]]:
         """Make an object; its token and methods.  This process holds it, as by a proxy."""
@@ -134,6 +180,13 @@ class BaseManager(managers.BaseManager):
     def _finalize_manager(process: Any, address: Any, *args: Any) -> None:
         unlink_from(address)
         _std.BaseManager._finalize_manager(process, address, *args)
+
+
+class _Failure:
+    """What a server says that could not be made."""
+
+    def __init__(self, traceback: str) -> None:
+        self.traceback = traceback
 
 
 def _making(typeid: str, proxytype: Callable[..., Any]) -> Callable[..., Any]:

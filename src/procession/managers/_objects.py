@@ -39,7 +39,7 @@ class Objects:
 
     def add(self, typeid: str, obj: Any, exposed: Any, method_to_typeid: Any) -> str:
         """An object with one reference more; its id.  One that is there already keeps its own."""
-        with self._turn:
+        with self._turn.taken():
             key = typeid, id(obj)
             ident = self._idents.get(key)
             if ident is None:
@@ -51,14 +51,14 @@ class Objects:
 
     def hold(self, ident: str) -> None:
         """One reference more.  KeyError if there is no such object any more."""
-        with self._turn:
+        with self._turn.taken():
             if ident not in self._keys:
                 raise KeyError(gone(ident))
             self.counts[ident] = self.counts.get(ident, 0) + 1
 
     def drop(self, ident: str, references: int = 1, *, is_sent: bool = False) -> None:
         """Some references less; with the last the object goes, or in a while if it `is_sent`."""
-        with self._turn:
+        with self._turn.taken():
             _entry = self._drop(ident, references, is_sent)
 
     def put_off_drop(self, ident: str) -> None:
@@ -90,12 +90,12 @@ class Objects:
     def _sweep(self) -> None:
         while (due := self._next_due()) is not None:
             time.sleep(max(0.0, due - time.monotonic()))
-            with self._turn:
+            with self._turn.taken():
                 _entry = self._take_unclaimed()
             del _entry
 
     def _next_due(self) -> float | None:
-        with self._turn:
+        with self._turn.taken():
             self._is_swept = bool(self._sent)
             return self._sent[0][0] if self._sent else None
 

@@ -7,15 +7,16 @@ the lock is free, else by its holder when he is done.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import util as _util
 from typing import Any
 
 
 class Turn:
-    """A context manager: one thread at a time.  `act` does what was put off, with the lock held."""
+    """A lock, and what was put off until its holder is done: `act` does that, with the lock held."""
 
     __slots__ = ("_act", "_lock", "_put_off", "_user")
 
@@ -25,32 +26,43 @@ class Turn:
         self._user: int | None = None
         self._put_off: deque[Any] = deque()
 
-    def __enter__(self) -> None:
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """With the lock held, by one thread at a time; RuntimeError if that is this one already."""
         if self._user == threading.get_ident():
             raise RuntimeError("a signal handler used a manager while its thread was at the same manager")
-        self._lock.acquire()
-        self._user = threading.get_ident()
-
-    def __exit__(self, *_exc: object) -> None:
-        self._user = None
-        self._lock.release()
-        self._settle()
+        try:
+            # A generator: if a handler raises when the lock is taken and the caller not yet told, it is
+            # dropped, and the lock with it.
+            with self._lock:
+                self._user = threading.get_ident()
+                try:
+                    yield
+                finally:
+                    self._user = None
+        finally:
+            self._settle()
 
     def put_off(self, item: object) -> None:
-        """Have `act` called with `item` as soon as may be.  Never raises, never waits for a thread."""
+        """Have `act` called with `item` as soon as may be; waits for no other thread."""
         self._put_off.append(item)
         self._settle()
 
     def _settle(self) -> None:
-        while self._put_off and self._lock.acquire(blocking=False):
-            # What is given back ends outside the lock: more may end with it, or it may take its time.
-            left = None
+        while self._put_off:
+            left = None  # what ends outside the lock: more may end with it, or it may take its time
+            got: list[bool] = []
             try:
+                # So the result has a place before a signal handler can raise.
+                got.extend(map(self._lock.acquire, (False,)))
+                if not got[0]:
+                    return
                 left = self._act(self._put_off.popleft())
             except IndexError:
                 pass  # another thread was faster
             except Exception as error:  # noqa: BLE001 - nobody could do anything about it
                 _util.info("a manager's object was not released: %s", error)
             finally:
-                self._lock.release()
+                if True in got:
+                    self._lock.release()
             del left

@@ -183,6 +183,22 @@ if __name__ == "__main__":
     print(process.exitcode, value.value, array[:], isinstance(queue, multiprocessing.queues.Queue))
 """
 
+STREAMS = """
+import multiprocessing as mp, sys
+
+def work():
+    print([sys.stdin.read(), sys.stdin.isatty()], end="")
+    print("told", file=sys.stderr, end="")
+    sys.stdout.write(" no newline")
+
+if __name__ == "__main__":
+    print(sys.stdin.readline().strip(), end=", ")
+    process = mp.get_context(METHOD).Process(target=work)
+    process.start()
+    process.join()
+    print(",", sys.stdin.readline().strip())
+"""
+
 PROGRAMS = {
     "nested": NESTED,
     "pool": POOL,
@@ -208,6 +224,107 @@ def place(tmp_path: Path, method: str) -> Path:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_script_does_the_same(place: Path, name: str) -> None:
     alike(f"{name}.py", cwd=place).check()
+
+
+def test_standard_streams(tmp_path: Path, method: str) -> None:
+    """A child has nothing to read, and what it wrote is not lost."""
+    (tmp_path / "streams.py").write_text(f"METHOD = {method!r}\n{STREAMS}", encoding="utf-8")
+    result = alike("streams.py", cwd=tmp_path, stdin="first\nsecond\n", flags=("-u",)).check()
+    assert result.stdout == "first, ['', False] no newline, second\n"
+    alike("streams.py", cwd=tmp_path, stdin="first\nsecond\n")
+
+
+FLAGS = """
+import multiprocessing, sys, warnings
+
+def tell(depth):
+    flags = sys.flags
+    seen = flags.optimize, flags.dev_mode, flags.utf8_mode, flags.bytes_warning, flags.dont_write_bytecode
+    kept = {name: value for name, value in sys._xoptions.items() if name != "frozen_modules"}
+    print(__debug__, seen, sys.warnoptions, kept, flush=True)
+    if depth:
+        process = multiprocessing.get_context(METHOD).Process(target=tell, args=(depth - 1,))
+        process.start()
+        process.join()
+
+if __name__ == "__main__":
+    tell(2)
+"""
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["-O"],
+        ["-OO", "-B"],
+        ["-Werror::ResourceWarning", "-Wdefault"],
+        ["-Xdev"],
+        ["-Xutf8", "-Xfaulthandler"],
+    ],
+    ids=" ".join,
+)
+def test_flags_of_the_interpreter_reach_every_child(tmp_path: Path, method: str, flags: list[str]) -> None:
+    (tmp_path / "flags.py").write_text(f"METHOD = {method!r}\n{FLAGS}", encoding="utf-8")
+    result = alike("flags.py", cwd=tmp_path, flags=tuple(flags)).check()
+    assert len(result.stdout.splitlines()) == 3
+    if flags[0] in {"-O", "-OO", "-Xdev"}:
+        assert len(set(result.stdout.splitlines())) == 1
+
+
+TRACER = """
+import sys
+from multiprocessing import spawn
+from multiprocessing.process import BaseProcess
+
+# As coverage and tracers do it: a way to prepare children, and one to run in them.
+class Stowaway:
+    def __getstate__(self):
+        return {"word": "stowed"}
+    def __setstate__(self, state):
+        patch(state["word"])
+
+def patch(word):
+    before = BaseProcess._bootstrap
+    if hasattr(before, "word"):
+        return
+    def bootstrap(self, *args, **kwargs):
+        seen = []
+        sys.setprofile(lambda frame, event, _: seen.append(frame.f_code.co_name) if event == "call" else None)
+        try:
+            return before(self, *args, **kwargs)
+        finally:
+            sys.setprofile(None)
+            print(word, "work" in seen, flush=True)
+    bootstrap.word = word
+    BaseProcess._bootstrap = bootstrap
+    prepare = spawn.get_preparation_data
+    def with_stowaway(name):
+        return prepare(name) | {"stowaway": Stowaway()}
+    spawn.get_preparation_data = with_stowaway
+"""
+
+TRACED = """
+import multiprocessing, tracer
+
+def work():
+    pass
+
+if __name__ == "__main__":
+    tracer.patch("stowed")
+    process = multiprocessing.get_context(METHOD).Process(target=work)
+    process.start()
+    process.join()
+    with multiprocessing.get_context(METHOD).Pool(1) as pool:
+        pool.apply(work)
+        pool.close()
+        pool.join()
+"""
+
+
+def test_tracers_see_what_children_run(tmp_path: Path, method: str) -> None:
+    (tmp_path / "tracer.py").write_text(TRACER, encoding="utf-8")
+    (tmp_path / "traced.py").write_text(f"METHOD = {method!r}\n{TRACED}", encoding="utf-8")
+    assert alike("traced.py", cwd=tmp_path).check().stdout == "stowed True\nstowed True\n"
 
 
 @pytest.mark.parametrize("name", ["nested", "pool"])

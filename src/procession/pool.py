@@ -245,7 +245,7 @@ class Pool(_std.Pool):
         size = operator.index(chunksize)
         scheduler = self._engine.scheduler
         stream = Stream(self, Call(func, EACH, size, size), ordered=kind is IMapIterator)
-        feed = Feed(scheduler, stream, size, self._processes)
+        feed = Feed(scheduler, stream, size, self._processes, single=self._sends_units)
         scheduler.begin(stream, feed.begin, iterable)
         return kind(stream, feed.refill, feed.orphan)
 

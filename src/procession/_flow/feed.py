@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, islice
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .stream import Stream
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 AHEAD = 64
 """Messages that may be on the way or not yet taken, for pools of up to half as many workers."""
+HOLD = 0.0005
+"""Seconds that the tasks of a message may take together, where they are so short that several go in one."""
+TOGETHER = 16
+"""Most units in a message."""
 PROMPT = frozenset({list, tuple, range, str, bytes, dict, set, frozenset, deque})
 """Inputs whose items are there already; to read them runs nobody's code."""
 _MARK = object()
@@ -31,12 +36,22 @@ _MARKS = (_MARK,)
 
 
 class Feed:
-    """Submits the items of one imap, `chunksize` a message."""
+    """Submits the items of one imap, a unit of `chunksize` or more a message, for `size` workers.
 
-    def __init__(self, scheduler: Scheduler, stream: Stream, chunksize: int, size: int) -> None:
+    More than one only as long as units are taken so quickly that their tasks must be short, and not at
+    all where a message is to have one unit (`single`).
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, stream: Stream, chunksize: int, size: int, *, single: bool = False
+    ) -> None:
         self._scheduler = scheduler
         self._stream = stream
         self._chunksize = chunksize
+        self._workers = size
+        self._single = single
+        self._units = 1
+        self._filled = 0, 0.0
         self._ahead: float = max(AHEAD, 2 * size) * chunksize
         self._piece: list[Any] = []
         self._failure: BaseException | None = None
@@ -78,11 +93,24 @@ class Feed:
         if self._ended:
             return
         if self._thread is None:
-            with self._reading:
-                while self._room() > 0 and not self._stopped:
-                    self._forward()
+            if self.done:
+                with self._reading:
+                    self._adapt()
+                    while self._room() > 0 and not self._stopped:
+                        self._forward()
         elif self._resting and self.done:
             self._scheduler.helpers.wake(self)
+
+    def _adapt(self) -> None:
+        """Choose how many units go together, by the pace at which results were taken since the last time."""
+        (before, then), now, taken = self._filled, monotonic(), self._stream.taken
+        self._filled = taken, now
+        if taken > before and not self._single:
+            pace = (now - then) * self._workers * self._chunksize / (taken - before)
+            # Not all at once: others may have kept the consumer waiting.
+            self._units = max(1, self._units // 2, min(TOGETHER, int(HOLD / pace), 2 * self._units))
+            if self._ahead != math.inf:
+                self._ahead = max(AHEAD, 2 * self._workers) * self._chunksize * self._units
 
     def orphan(self) -> None:
         """Nobody will take results any more.  Called where the iterator is dropped, at any moment."""
@@ -142,7 +170,7 @@ class Feed:
 
     def _read(self) -> None:
         """Have a piece of the input in `_piece`, with a mark behind it."""
-        source = chain(islice(self._iterator, self._chunksize), _MARKS)
+        source = chain(islice(self._iterator, self._chunksize * self._units), _MARKS)
         try:
             # In one step, so that no signal handler comes between reading and having read.
             self._piece.extend(source)

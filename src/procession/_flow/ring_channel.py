@@ -28,9 +28,6 @@ from .task import APPLY, EACH, Call
 _HEAD = struct.Struct("<QIIB")
 _SIZE = _HEAD.size
 _NOTHING = (0, 0, 0, NUDGE)
-_FEW = 8
-"""Items up to this number are looked at one by one; more are pickled whatever they are."""
-
 _BATCH = 256
 """Most answers that are received at once."""
 
@@ -159,7 +156,7 @@ class _Gone:
 def _plain(mode: int, items: Sequence[Any]) -> bool:
     """Can the C pickler do it alone, with nothing to look for?"""
     if mode == EACH:
-        return len(items) <= _FEW and outcome.SCALARS.issuperset(map(type, items))
+        return outcome.SCALARS.issuperset(map(type, items))
     if mode == APPLY:
         ((args, kwds),) = items
         return not kwds and type(args) is tuple and outcome.SCALARS.issuperset(map(type, args))

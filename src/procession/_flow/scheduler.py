@@ -158,7 +158,7 @@ class Scheduler:
         try:
             job.expect(mid)
             self.flying[mid] = flight
-            if flight.is_long:
+            if flight.end > 1 and flight.is_long:
                 self._pause, self._next_look = PAUSE, 0.0
             self._send(mid, flight)
         except BaseException:

@@ -15,7 +15,7 @@ from typing import Any
 
 PARTS = 8
 """A message has at most this part of a worker's share of what is left."""
-HEAVY = 1 << 18
+HEAVY = 1 << 16
 """Bytes of a message above which it costs the same to send two."""
 MOST = 1 << 16
 """Most items of a message of more than one unit."""

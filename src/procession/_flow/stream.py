@@ -9,7 +9,7 @@ from multiprocessing.pool import IMapIterator as _StdIMapIterator
 from multiprocessing.pool import IMapUnorderedIterator as _StdIMapUnorderedIterator
 from threading import RLock
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .job import Job
 from .task import Call
@@ -21,6 +21,9 @@ else:
     _Base, _UnorderedBase = _StdIMapIterator, _StdIMapUnorderedIterator
 
 Outcome = tuple[Any, BaseException | None]
+
+MANY = 32
+"""Most answers that a consumer opens before it takes from them."""
 
 
 class _News:
@@ -39,8 +42,8 @@ class Stream(Job):
     """The job of one imap.
 
     Nothing is lost or given twice if a signal handler raises in a consumer: what it takes from is one
-    tuple, `_current`: numbers of its first result and of the first one after it, how many there have
-    been with these, and what is left of them.
+    tuple, `_current`: the answers it came in, the number of the first result after it, how many there
+    have been with these, and what is left of them.
     """
 
     def __init__(self, pool: Any, call: Call, *, ordered: bool) -> None:
@@ -48,7 +51,7 @@ class Stream(Job):
         self._answers: dict[int, Any] = {}
         self._arrived: deque[int] = deque()
         self._flying: set[int] = set()
-        self._current: tuple[int, int, int, deque[Outcome]] = (-1, 0, 0, deque())
+        self._current: tuple[frozenset[int], int, int, deque[Outcome]] = (frozenset(), 0, 0, deque())
         self._end: tuple[int, BaseException | None] | None = None
         self._fatal: BaseException | None = None
         self._taking = RLock()
@@ -109,6 +112,11 @@ class Stream(Job):
 
     # ---- asked by the consumer
 
+    @property
+    def left(self) -> deque[Outcome]:
+        """Outcomes that are open already: to be taken from the left."""
+        return self._current[3]
+
     def next(self, timeout: float | None) -> Any:
         """The next result, or what its task raised.
 
@@ -120,8 +128,10 @@ class Stream(Job):
             if not self._scheduler.wait(self.news, left):
                 raise _TimeoutError(f"no result within {timeout} seconds")
         value, error = outcome
-        if error is None:
-            return value
+        return value if error is None else self.fail_with(error)
+
+    def fail_with(self, error: BaseException) -> NoReturn:
+        """Raise what a task raised."""
         try:
             if isinstance(error, StopIteration):
                 # It would end the caller's loop as if there were no more results.
@@ -129,7 +139,7 @@ class Stream(Job):
             raise error
         finally:
             # Or the error's traceback would hold this frame, which holds the error.
-            del error, outcome, self
+            del error, self
 
     def _pop(self) -> Outcome | None:
         with self._taking:
@@ -138,27 +148,37 @@ class Stream(Job):
             return self._ending()
 
     def _advance(self) -> bool:
-        """Go on to the next answer, if it is there."""
-        key = self._next_key()
-        if key is None:
-            return False
-        values, errors = self._scheduler.open(self._answers[key])
-        outcomes = deque((value, errors.get(number)) for number, value in enumerate(values))
-        total = self._current[2] + len(outcomes)
-        self._current = key, key + len(outcomes), total, outcomes
-        return True
+        """Go on to the next answers, if there are any."""
+        there = self._there()
+        _, end, total, _ = self._current
+        outcomes: deque[Outcome] = deque()
+        keys: list[int] = []
+        arrivals = iter(there)
+        while len(keys) < MANY:
+            key = end if self._ordered else next(arrivals, -1)
+            answer = there.get(key)
+            if answer is None:
+                break
+            values, errors = self._scheduler.open(answer)
+            outcomes.extend(zip(values, map(errors.get, range(len(values))), strict=True))
+            keys.append(key)
+            end = key + len(values)
+        if keys:
+            self._current = frozenset(keys), end, total + len(outcomes), outcomes
+        return bool(keys)
 
-    def _next_key(self) -> int | None:
+    def _there(self) -> dict[int, Any]:
+        """Answers that are there; in the order in which they came, where that is asked for."""
         with self._scheduler.lock:
             # By the scheduler's rule for takers.
             self._scheduler.settle()
-            before, end, _, _ = self._current
-            self._answers.pop(before, None)
+            for key in self._current[0]:
+                self._answers.pop(key, None)
             if self._ordered:
-                return end if end in self._answers else None
+                return self._answers.copy()
             while self._arrived and self._arrived[0] not in self._answers:
                 self._arrived.popleft()
-            return self._arrived[0] if self._arrived else None
+            return {key: self._answers[key] for key in self._arrived if key in self._answers}
 
     def _ending(self) -> Outcome | None:
         """What comes where nothing is: None if something still may."""
@@ -173,12 +193,12 @@ class Stream(Job):
         return None, error
 
     def _has_news(self) -> bool:
-        start, end, _, left = self._current
+        keys, end, _, left = self._current
         if left or self._fatal is not None:
             return True
         if self._end is not None and self.taken >= self._end[0]:
             return True
-        return end in self._answers if self._ordered else len(self._answers) > (start in self._answers)
+        return end in self._answers if self._ordered else not self._answers.keys() <= keys
 
 
 class IMapIterator(_Base):
@@ -196,8 +216,12 @@ class IMapIterator(_Base):
         one may ask again; WorkerLostError if the task's worker died; ProcessError if the pool was
         terminated.
         """
-        self._refill()
-        return self._stream.next(timeout)
+        try:
+            value, error = self._stream.left.popleft()
+        except IndexError:
+            self._refill()
+            return self._stream.next(timeout)
+        return value if error is None else self._stream.fail_with(error)
 
     __next__ = next  # noqa: A003
 

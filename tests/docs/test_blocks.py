@@ -40,6 +40,16 @@ def choosing(tmp_path_factory: pytest.TempPathFactory, method: str) -> dict[str,
     return {"PYTHONPATH": os.pathsep.join(filter(None, path)), METHOD: method, "PYTHONUNBUFFERED": "1"}
 
 
+def test_the_method_is_chosen(choosing: dict[str, str], method: str, tmp_path: Path) -> None:
+    _run(
+        tmp_path,
+        "asks.py",
+        "import procession\nprint(procession.get_start_method())",
+        f"{method}\n",
+        choosing,
+    )
+
+
 @pytest.mark.parametrize("page", SCRIPTS, ids=str)
 def test_the_lines_of_a_page(page: Page, choosing: dict[str, str], tmp_path: Path) -> None:
     text, expected = page.script()
@@ -57,7 +67,7 @@ def test_a_program_of_a_page(page: Page, name: str, choosing: dict[str, str], tm
         result = _run(tmp_path, name, block.text, block.prints, choosing)
         assert not (page.is_quiet and result.stderr), result.report()
     else:
-        shown = " ".join(command for _, other in COMMANDS for command, _ in commands(other))
+        shown = " ".join(command for other in page.consoles() for command, _ in commands(other))
         assert name in shown, f"{page}:{block.line} shows no output, and no command that runs it"
 
 
@@ -74,7 +84,7 @@ def test_the_commands_of_a_page(page: Page, block: Block, tmp_path: Path) -> Non
             assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         else:
             assert program == "python", f"{page}:{block.line}: mark it as not run: {command}"
-            result = run_python(*words, cwd=tmp_path, env={"PYTHONUNBUFFERED": "1"})
+            result = run_python(*words, cwd=tmp_path, env={"PYTHONUNBUFFERED": "1"}).check()
             wrong = difference(result.stdout + result.stderr, output)
             assert not wrong, f"{command}\n{wrong}\n{result.report()}"
 

@@ -72,12 +72,12 @@ def dumps(obj: object, carry: list[Any] | None = None, *, label: str = "", in_ba
     return b"".join(made) if type(made) is _Sink else made  # type: ignore[return-value]
 
 
-def parts(obj: object, carry: list[Any]) -> bytes | list[Any]:
+def parts(obj: object, carry: list[Any], *, label: str = "", in_band: bool = False) -> bytes | list[Any]:
     """As `dumps`; a large pickle in the parts in which it was made, for who copies it anyway."""
     kind = type(obj)
     if kind in _SCALARS and (kind is not bytes or len(obj) < _LARGE):  # type: ignore[arg-type]
         return pickle.dumps(obj, _PROTOCOL)
-    made = _pickled(obj, carry, "", False)
+    made = _pickled(obj, carry, label, in_band)
     return list(made) if type(made) is _Sink else made
 
 

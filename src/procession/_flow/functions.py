@@ -11,12 +11,12 @@ from __future__ import annotations
 import pickle
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
 from .. import _family
-from ..reduction import dumps, loads
+from ..reduction import loads, parts
 
 BY_NAME = -1
 ONCE = 0
@@ -58,15 +58,14 @@ class Shelf:
             if namespace.get(name) is function:
                 return wire
         carry: list[Any] = []
-        text = dumps(function, carry, label="func", in_band=True)
-        if self._is_name(function, text):
+        text = parts(function, carry, label="func", in_band=True)
+        if type(text) is bytes and self._is_name(function, text):
             return self._remember(function, text)
-        key = ONCE if once else next(self._keys)
-        if once or len(text) <= SHORT:
-            return Wire(key, text, tuple(carry))
-        block = _family.Block(len(text))
-        memoryview(block)[:] = text
-        return Wire(key, block, (block, *carry))
+        texts = text if isinstance(text, list) else [text]
+        if once or (len(texts) == 1 and len(texts[0]) <= SHORT):
+            return Wire(ONCE if once else next(self._keys), b"".join(texts), tuple(carry))
+        block = _block_of(texts)
+        return Wire(next(self._keys), block, (block, *carry))
 
     def _is_name(self, function: Any, text: bytes) -> bool:
         if type(function) not in _NAMED or _namespace(function).get(function.__qualname__) is not function:
@@ -79,6 +78,16 @@ class Shelf:
             self._named.clear()
         self._named[function] = wire, _namespace(function), function.__qualname__
         return wire
+
+
+def _block_of(texts: Sequence[Any]) -> _family.Block:
+    block = _family.Block(sum(memoryview(text).nbytes for text in texts))
+    place, view = 0, memoryview(block)
+    for text in texts:
+        end = place + memoryview(text).nbytes
+        view[place:end] = memoryview(text).cast("B")
+        place = end
+    return block
 
 
 def _namespace(function: Any) -> dict[str, Any]:

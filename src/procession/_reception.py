@@ -118,7 +118,9 @@ class Reception:
             raise
 
     def _hear(self, fd: int) -> Guest | None:
-        guest = self._guests.pop(fd)
+        guest = self._guests.pop(fd, None)
+        if guest is None:
+            return None  # shown out just now, for one who came
         try:
             if guest.go_on():
                 return guest

@@ -71,4 +71,7 @@ def back_to(before: Usage) -> None:
         _family.bury(0)
         return usage() == before
 
-    assert eventually(is_back), (usage(), before)
+    try:
+        eventually(is_back)
+    except AssertionError:
+        raise AssertionError(f"the heap holds {usage()}, it held {before}: {_family.members()}") from None

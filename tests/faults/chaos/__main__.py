@@ -72,8 +72,8 @@ def look(seconds: float) -> int:
 
 
 def names() -> set[str]:
-    """What lies in /dev/shm that may be of Python; other programs use it too."""
-    return {name for name in os.listdir("/dev/shm") if name.startswith(("psm_", "pym-", "sem.mp-"))}
+    """What lies in /dev/shm and may be ours: SharedMemory; other programs use it too."""
+    return {name for name in os.listdir("/dev/shm") if name.startswith("psm_")}
 
 
 def heap() -> dict[str, int]:

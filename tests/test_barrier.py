@@ -155,6 +155,18 @@ def test_a_party_killed_in_the_action_breaks_the_barrier(ctx: Any) -> None:
     assert barrier.broken
 
 
+def test_a_timeout_is_kept_beside_a_party_that_was_killed(ctx: Any) -> None:
+    barrier = Barrier(3)
+    process = start(ctx, wait_in, barrier)
+    eventually(lambda: barrier.n_waiting == 1)
+    killed(process)
+    with pytest.raises(threading.BrokenBarrierError):
+        barrier.wait(0.1)
+    assert barrier.broken
+    barrier.reset()
+    assert (barrier.broken, barrier.n_waiting) == (False, 0)
+
+
 def test_ctrl_c_in_a_barrier_leaves_the_seat_free() -> None:
     barrier = Barrier(2)
     with interrupted():

@@ -147,6 +147,15 @@ def test_a_killed_waiter_does_not_swallow_the_notification(ctx: Any) -> None:
     end(second)
 
 
+def test_a_killed_waiter_is_not_counted(ctx: Any) -> None:
+    cond, sleeping, woken = Condition(), Semaphore(0), Semaphore(0)
+    process = start(ctx, sleep_on, cond, sleeping, woken)
+    asleep(cond, sleeping, 1)
+    assert cond._sleeping_count.get_value() == 1
+    killed(process)
+    assert cond._sleeping_count.get_value() == 0
+
+
 def notify_and_die(cond: Any) -> None:
     cond.acquire()
     cond.notify()

@@ -29,7 +29,8 @@ class Barrier(_std.Barrier):
 
     ``wait`` gives each a different number from 0 on.  One of them calls `action` before all go
     on.  `timeout` (seconds) is the default of ``wait``.  A process that dies while it waits here
-    breaks the barrier for the others, within a second where few wait.
+    breaks the barrier for the others that wait, within a second where they are few; but it has come,
+    so if the last comes before that is noticed, all go on.
 
     In shared memory: the state, the pid of who died, and a seat for each party with the member's
     id in it.  Each change is one store, so the state is sound wherever a process is killed, and a

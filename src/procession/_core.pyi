@@ -305,3 +305,23 @@ class Claims(Shared):
         """The worker begins so many items of its message of `end`; gives how many it may run, fewer
         (0) where the rest was cut off.  At most 2**28 - 1 items, and a span of 255."""
     def clear(self, slot: int) -> None: ...
+
+# ---- streams ------------------------------------------------------------------------------
+
+class Stream:
+    """Small messages on a socket, each in one attempt that is done or not begun when it returns.
+
+    In the form of the standard library's Connection: the length in four bytes, then the message.
+    Every method does nothing with a descriptor that is no socket.
+    """
+
+    def __new__(cls) -> Self: ...
+    def send(self, fd: int, data: Any) -> bool:
+        """Send `data` whole; False if it is longer than 4,092 bytes, there is no room, or `fd` is no
+        socket of this machine.  Raises as :meth:`Ring.put` for what has no bytes."""
+    def receive(self, fd: int) -> bytes | None:
+        """The message that is there; None if there is none, not all of it yet, or a longer one.
+
+        Nobody else may read meanwhile."""
+    def spin(self, fd: int) -> bool:
+        """Look for a moment whether something comes, where that is worth it; True if it is there."""

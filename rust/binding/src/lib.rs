@@ -17,6 +17,7 @@ mod readiness;
 mod ring;
 mod semlock;
 mod shared;
+mod stream;
 mod taken;
 mod waiting;
 mod waitlist;
@@ -39,6 +40,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<readiness::Readiness>()?;
     module.add_class::<claims::Claims>()?;
     module.add_class::<carried::Hold>()?;
+    module.add_class::<stream::Stream>()?;
     let py = module.py();
     lean::put_in_place::<semlock::Acquire>(py)?;
     lean::put_in_place::<semlock::Exit>(py)?;

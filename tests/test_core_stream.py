@@ -1,0 +1,127 @@
+"""Small messages on a socket in one native step: done, or nothing begun."""
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+import pytest
+
+from procession import _family
+
+LONGEST = 4092
+
+Ends = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    one, other = socket.socketpair()
+    with one, other:
+        yield one, other
+
+
+def framed(data: bytes) -> bytes:
+    return struct.pack("!i", len(data)) + data
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"y" * LONGEST, bytearray(b"z"), memoryview(b"abc")])
+def test_it_speaks_as_the_stdlibs_connection_does(ends: Ends, data: Any) -> None:
+    stream, there = _family.Stream(), Connection(os.dup(ends[1].fileno()))
+    assert stream.send(ends[0].fileno(), data)
+    assert there.recv_bytes() == bytes(data)
+    there.send_bytes(bytes(data))
+    assert stream.receive(ends[0].fileno()) == bytes(data)
+    assert stream.receive(ends[0].fileno()) is None
+    there.close()
+
+
+def test_one_message_is_taken_and_no_more(ends: Ends) -> None:
+    stream, fd = _family.Stream(), ends[1].fileno()
+    ends[0].sendall(framed(b"one") + framed(b"") + framed(b"three"))
+    assert [stream.receive(fd) for _ in range(4)] == [b"one", b"", b"three", None]
+
+
+def test_what_is_not_there_whole_stays(ends: Ends) -> None:
+    stream, fd = _family.Stream(), ends[1].fileno()
+    sent = framed(b"hello")
+    for number in range(len(sent)):
+        assert stream.receive(fd) is None
+        ends[0].sendall(sent[number : number + 1])
+    assert stream.receive(fd) == b"hello"
+
+
+@pytest.mark.parametrize(
+    "sent", [framed(b"x" * (LONGEST + 1)), struct.pack("!iQ", -1, 3) + b"abc", b"\x80" * 9]
+)
+def test_what_is_longer_or_no_length_stays(ends: Ends, sent: bytes) -> None:
+    ends[0].sendall(sent)
+    assert _family.Stream().receive(ends[1].fileno()) is None
+    assert ends[1].recv(len(sent) + 1) == sent
+
+
+def test_what_finds_no_room_is_not_begun(ends: Ends) -> None:
+    stream, count = _family.Stream(), 0
+    while stream.send(ends[0].fileno(), b"x" * 4000):
+        count += 1
+    assert not stream.send(ends[0].fileno(), b"y" * LONGEST)
+    received = 0
+    while stream.receive(ends[1].fileno()) == b"x" * 4000:
+        received += 1
+    assert received == count > 0
+    assert not stream.send(ends[0].fileno(), b"x" * (LONGEST + 1))
+    with pytest.raises(BlockingIOError):
+        ends[1].recv(1, socket.MSG_DONTWAIT)
+
+
+def test_where_nobody_is_any_more_nothing_happens(ends: Ends) -> None:
+    ends[1].close()
+    stream = _family.Stream()
+    assert not stream.send(ends[0].fileno(), b"x")
+    assert stream.receive(ends[0].fileno()) is None
+
+
+def test_other_descriptors_are_left_alone() -> None:
+    stream, (read, write) = _family.Stream(), os.pipe()
+    os.write(write, framed(b"x"))
+    assert stream.receive(read) is None
+    assert not stream.spin(read)
+    assert not stream.send(write, b"x")
+    assert os.read(read, 100) == framed(b"x")
+    os.close(read)
+    os.close(write)
+    for fd in (read, -1, 10**6):
+        assert not stream.send(fd, b"x")
+        assert stream.receive(fd) is None
+
+
+def test_over_a_network_a_message_is_received_and_not_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        one = socket.create_connection(server.getsockname())
+        other, _ = server.accept()
+    stream = _family.Stream()
+    with one, other:
+        # The system may take some of the bytes, and then they have been sent.
+        assert not stream.send(one.fileno(), b"x")
+        one.sendall(framed(b"hello"))
+        other.recv(1, socket.MSG_PEEK)
+        assert stream.receive(other.fileno()) == b"hello"
+
+
+def test_what_is_there_is_seen(ends: Ends) -> None:
+    _family.family()
+    stream = _family.Stream()
+    ends[0].sendall(framed(b"x"))
+    # Others may be looking too, and only so many may.
+    while not stream.spin(ends[1].fileno()):
+        pass
+    assert stream.receive(ends[1].fileno()) == b"x"
+
+
+def test_what_has_no_bytes_is_refused(ends: Ends) -> None:
+    with pytest.raises(TypeError):
+        _family.Stream().send(ends[0].fileno(), 5)
+    with pytest.raises(BufferError):
+        _family.Stream().send(ends[0].fileno(), memoryview(b"abcd")[::2])

@@ -2,9 +2,11 @@
 //!
 //! Kept for the thread, so that it goes with it; nearly always there is nothing.
 
-use crate::shared::release;
+use crate::shared::{Shared, release};
 use procession_core::heap::{Handle, Held};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 use std::cell::RefCell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -110,4 +112,24 @@ pub fn handles(ring: Key) -> Vec<Handle> {
     CARRIED.with_borrow(|carried| {
         carried.0.iter().filter(|(owner, _)| *owner == ring).map(|(_, held)| held.handle()).collect()
     })
+}
+
+/// Offsets of the objects that a message shall carry.
+pub fn offsets(carry: &Bound<'_, PyAny>, family: u64) -> PyResult<Vec<u64>> {
+    let mut offsets = Vec::new();
+    for object in carry.try_iter()? {
+        let object = object?;
+        let held = object.cast::<Shared>()?.get().held()?;
+        if held.heap().uid() != family {
+            return Err(PyTypeError::new_err("a message carries objects of its own family only"));
+        }
+        offsets.push(held.offset());
+    }
+    Ok(offsets)
+}
+
+/// The list, unless there is nothing in it, which is the common case.
+#[inline]
+pub fn something<'a, 'py>(carry: Option<&'a Bound<'py, PyAny>>) -> Option<&'a Bound<'py, PyAny>> {
+    carry.filter(|carry| !carry.cast::<PyList>().is_ok_and(|list| list.is_empty()))
 }

@@ -1,7 +1,8 @@
 //! The plain calls of `Ring`; see [`crate::lean`].
 
+use crate::carried::something;
 use crate::lean::{Arguments, are_block_and_timeout, lean};
-use crate::ring::{Ring, something};
+use crate::ring::Ring;
 use procession_core::ring::{Message, Quick};
 use pyo3::ffi;
 use pyo3::prelude::*;

@@ -4,7 +4,7 @@
 //! without it. In a quick attempt a message's bytes object is made under the getters' lock, which is
 //! right since making bytes runs no Python code and does not give up the GIL.
 
-use crate::carried::{self, Hold, Key};
+use crate::carried::{self, Hold, Key, offsets, something};
 use crate::claims::{Claims, slot};
 use crate::data::{Data, lost, new_bytes};
 use crate::gil;
@@ -153,26 +153,6 @@ impl Ring {
 
 fn bytes<'py>(py: Python<'py>, taken: Option<Taken<'py>>) -> PyResult<Option<Bound<'py, PyBytes>>> {
     taken.map(|taken| taken.bytes(py)).transpose()
-}
-
-/// Offsets of the objects that a message shall carry.
-fn offsets(carry: &Bound<'_, PyAny>, family: u64) -> PyResult<Vec<u64>> {
-    let mut offsets = Vec::new();
-    for object in carry.try_iter()? {
-        let object = object?;
-        let held = object.cast::<Shared>()?.get().held()?;
-        if held.heap().uid() != family {
-            return Err(PyTypeError::new_err("a message carries objects of its own family only"));
-        }
-        offsets.push(held.offset());
-    }
-    Ok(offsets)
-}
-
-/// The list, unless there is nothing in it, which is the common case.
-#[inline]
-pub(crate) fn something<'a, 'py>(carry: Option<&'a Bound<'py, PyAny>>) -> Option<&'a Bound<'py, PyAny>> {
-    carry.filter(|carry| !carry.cast::<PyList>().is_ok_and(|list| list.is_empty()))
 }
 
 #[pymethods]

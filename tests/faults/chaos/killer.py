@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from tests.kit import leaks, proc
 
@@ -28,7 +29,9 @@ class Killer(threading.Thread):
     def run(self) -> None:
         """Until told to stop; then all that were stopped go on."""
         with self._tally.unforeseen("killer"):
-            while not self._over.wait(self._pause * (0.5 + self._chance.random())):
+            due = time.monotonic()
+            while not self._over.wait(max(0.0, due - time.monotonic())):
+                due = max(due, time.monotonic() - 1) + self._pause * (0.5 + self._chance.random())
                 self._strike()
                 self._resume(time.monotonic())
         self._resume(float("inf"))
@@ -39,16 +42,14 @@ class Killer(threading.Thread):
         self.join()
 
     def _strike(self) -> None:
-        table = proc.everybody()
-        victims = sorted(proc.descendants(among=table) - leaks.helpers())
+        victims = sorted(family() - leaks.helpers())
         if not victims:
             return
         victim = self._chance.choice(victims)
         with suppress(ProcessLookupError):
             process = os.pidfd_open(victim)
-            found = proc.stat(victim)
             # Its number may have become another's since we looked.
-            if found is not None and found.ppid == table[victim].ppid:
+            if proc.alive(victim) and victim in family():
                 self._hit(victim, process)
             else:
                 os.close(process)
@@ -74,3 +75,21 @@ class Killer(threading.Thread):
                 with suppress(ProcessLookupError):
                     signal.pidfd_send_signal(process, signal.SIGCONT)
                 os.close(process)
+
+
+def family() -> set[int]:
+    """Everybody below this process; without a look at every process of the machine, which takes long."""
+    found: set[int] = set()
+    new = {os.getpid()}
+    while new:
+        new = {child for pid in new for child in children(pid)} - found
+        found |= new
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """Those that the threads of `pid` started, or inherited."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        tasks = Path(f"/proc/{pid}/task").iterdir()
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    return []

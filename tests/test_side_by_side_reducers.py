@@ -142,10 +142,8 @@ def test_an_executor_on_our_context(ctx: Any) -> None:
         executor.submit(leave).result()
 
 
-def test_workers_of_an_executor_are_replaced(ctx: Any, request: pytest.FixtureRequest) -> None:
+def test_workers_of_an_executor_are_replaced(ctx: Any) -> None:
     """A worker that has put its last result, and ends, was not terminated abruptly."""
-    late = "the end of a quick child may be seen before its last message, which a thread tells of"
-    request.applymarker(pytest.mark.xfail(reason=late, raises=BrokenProcessPool, strict=False))
     if ctx.get_start_method() == "fork":
         with pytest.raises(ValueError, match="fork"):
             ProcessPoolExecutor(1, mp_context=ctx, max_tasks_per_child=1)

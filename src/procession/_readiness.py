@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _family
+from .start import gate
 
 MOMENT = 0.001
 """Seconds between two calls to a thread that was about to sleep when it was called first."""
@@ -30,18 +31,19 @@ class Readiness:
         self._ring = ring
         native = _family.NativeReadiness(ring)
         self.fileno, self.close, self.forget = native.fileno, native.close, native.forget
-        self._update = native.update
+        self.update = native.update
+        gate.note(self)
 
     def put(self, *args: Any) -> bool:
         """As the ring's, and the descriptor is readable when it returns."""
         try:
             return self._ring.put(*args)
         finally:
-            self._update()
+            self.update()
 
     def get(self, *args: Any) -> bytes | _family.NativeBuffer | None:
         """As the ring's `take`; after the last message the descriptor is not readable when it returns."""
         try:
             return self._ring.take(*args)
         finally:
-            self._update()
+            self.update()

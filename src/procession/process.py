@@ -117,6 +117,17 @@ class Process(BaseProcess):
         self._popen.interrupt()
 
     @property
+    def sentinel(self) -> int:
+        """A descriptor that is readable once the process has ended, for `connection.wait`.
+
+        Where queues are waited for in this way as well, what the process had put is seen no later.
+        Raises ValueError for a process that was not started.
+        """
+        plain = super().sentinel
+        gated: Callable[[], int] | None = getattr(self._popen, "gated", None)
+        return plain if gated is None else gated()
+
+    @property
     def start_error(self) -> ProcessError | None:
         """Why the process ended before it ran its target, with its traceback; else None.
 

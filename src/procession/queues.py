@@ -26,6 +26,7 @@ from ._ends import HANDLE_CLOSED, Reader, Writer
 from ._port import Port, is_closed
 from .errors import ShutDown, TransferError
 from .reduction import parts
+from .start import gate
 from .synchronize import Lock
 
 __all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
@@ -86,13 +87,17 @@ class _Ends:
 
     # A subclass may restore its ends by hand, from a state of its own.
     _port: Port = lazily(lambda self: vars(self)["_reader"]._port)  # type: ignore[assignment]
-    _reader = lazily(lambda self: Reader(self._port))
+    _reader = lazily(lambda self: self._make_reader())
     _writer = lazily(lambda self: Writer(self._port))
     _rlock = lazily(lambda self: Lock())
     _wlock = lazily(lambda self: Lock())
     _poll = shown(lambda self: self._reader.poll)
     _recv_bytes = shown(lambda self: self._reader.recv_bytes)
     _send_bytes = shown(lambda self: self._writer.send_bytes)
+
+    def _make_reader(self) -> Reader:
+        gate.need()  # as if somebody waited for it
+        return Reader(self._port)
 
     _parts: tuple[str, ...] = ("_reader", "_writer", "_rlock", "_wlock")
     """What a pickle consists of."""
@@ -103,7 +108,7 @@ class _Ends:
         Not the attributes that a subclass adds: as with the stdlib's queues it must see to them,
         and to what of them cannot travel, by itself.
         """
-        made = {**vars(self), "_reader": self._reader, "_writer": self._writer}
+        made = {"_reader": Reader(self._port), "_writer": Writer(self._port), **vars(self)}
         return tuple(made.get(name) for name in self._parts)
 
     def __setstate__(self, state: Any) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from .. import _family
 from ..errors import ProcessError
-from . import pidfd, private
+from . import gate, pidfd, private
 from .place import Place
 
 
@@ -34,6 +34,7 @@ class Watched(ABC):
         self.returncode: int | None = None
         self.start_error: ProcessError | None = None
         self.finalizer: _util.Finalize | None = None
+        self._gate: tuple[int, _util.Finalize] | None = None
         self._starter = os.getpid()
         # Reentrant, since a finalizer that looks at all processes may run at any moment.
         self._reaping = threading.RLock()
@@ -72,10 +73,18 @@ class Watched(ABC):
         """Send SIGINT."""
         self._send_signal(signal.SIGINT)
 
+    def gated(self) -> int:
+        """The sentinel, or a descriptor that is readable when the child's messages are seen, too."""
+        if self._gate is None and (fd := gate.before(self.sentinel)) is not None:
+            self._gate = fd, _util.Finalize(self, private.close, (fd,))
+        return self.sentinel if self._gate is None else self._gate[0]
+
     def close(self) -> None:
         """Give up the sentinel."""
         if self.finalizer is not None:
             self.finalizer()
+        if self._gate is not None:
+            self._gate[1]()
 
     def _watch(self, sentinel: int) -> None:
         self.sentinel = private.keep(sentinel)

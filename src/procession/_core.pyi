@@ -256,7 +256,7 @@ class Ring(Shared):
         they stay valid until the next get by this thread or :meth:`drop_carried`."""
     def drop_carried(self) -> None: ...
     def wait_readable(self, timeout: float | None = None) -> bool:
-        """Sleep until a message is there (another may take it first), or the ring is shut, or :meth:`interrupt`."""
+        """Sleep until a message is there (another may take it first), the ring is shut, or `interrupt`."""
     def wait_drained(self, timeout: float | None = None) -> bool:
         """Sleep until no message is there, or :meth:`interrupt`."""
     def interrupt(self) -> None:

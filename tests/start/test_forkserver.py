@@ -207,6 +207,27 @@ def test_a_module_that_fails_does_no_harm(
     assert ended(ctx, leave, 0) == 0
 
 
+@pytest.mark.usefixtures("_default_preload")
+def test_a_failure_is_told_if_that_is_asked_for(
+    ctx: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As of 3.15, whose `set_forkserver_preload` takes `on_error`."""
+    from multiprocessing import forkserver as std
+
+    server = std._forkserver  # type: ignore[attr-defined]
+    procession.set_forkserver_preload(["no_such_module"])
+    monkeypatch.setattr(server, "_preload_on_error", "warn", raising=False)
+    monkeypatch.setenv("PYTHONWARNINGS", "always::ImportWarning")
+    forkserver._forkserver._stop()
+    assert ended(ctx, leave, 0) == 0
+    assert "could not preload no_such_module" in capfd.readouterr().err
+    monkeypatch.setattr(server, "_preload_on_error", "fail", raising=False)
+    forkserver._forkserver._stop()
+    with pytest.raises(procession.ProcessError, match="its standard error may say why"):
+        ended(ctx, leave, 0)
+    assert "No module named 'no_such_module'" in capfd.readouterr().err
+
+
 def test_names_of_modules_are_strings() -> None:
     with pytest.raises(TypeError, match="module_names must be a list of strings"):
         procession.set_forkserver_preload([1, 2])

@@ -9,6 +9,7 @@ import importlib
 import os
 import pickle
 import signal
+import warnings
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -49,25 +50,34 @@ def serve(*, requests: int, heap: int, life: int, report: int, contents: int) ->
     _Server(requests, life, report).run()
 
 
-def _preload(modules: list[str], preparation: dict[str, object]) -> None:
-    """Import what children will need; what fails here will fail in them, and be told there."""
+def _preload(modules: list[str], preparation: dict[str, object], on_error: str) -> None:
+    """Import what children will need.
+
+    What fails will fail in them, too, and be told there; but if `on_error` is "warn" the server
+    says so as well, and with "fail" it ends.
+    """
     from multiprocessing import spawn
 
     child.take_main()
     _std.current_process()._inheriting = True  # type: ignore[attr-defined]
     try:
-        _attempt(partial(spawn.prepare, preparation))
+        _attempt("__main__", partial(spawn.prepare, preparation), on_error)
     finally:
         del _std.current_process()._inheriting  # type: ignore[attr-defined]
     for name in modules:
-        _attempt(partial(importlib.import_module, name))
+        _attempt(name, partial(importlib.import_module, name), on_error)
 
 
-def _attempt(load: Callable[[], object]) -> None:
+def _attempt(name: str, load: Callable[[], object], on_error: str) -> None:
     try:
         load()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - anybody's module may raise anything
-        _util.debug(f"the fork server could not preload: {error!r}")
+    except (Exception, SystemExit) as error:  # whatever anybody's module raises
+        if on_error == "fail":
+            raise
+        text = f"the fork server could not preload {name}: {error!r}"
+        _util.debug(text)
+        if on_error == "warn":
+            warnings.warn(text, ImportWarning, stacklevel=1)
 
 
 class _Spare(NamedTuple):

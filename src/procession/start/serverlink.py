@@ -135,11 +135,14 @@ def _run(requests: int) -> int:
         return command.run(command.line("forkserver", **given), given.values())
 
 
-def _preload() -> tuple[list[str], dict[str, object]]:
+def _preload() -> tuple[list[str], dict[str, object], str]:
+    # Before 3.15 nobody could ask for anything else.
+    on_error = getattr(_std._forkserver, "_preload_on_error", "ignore")
     names = _std._forkserver._preload_modules  # type: ignore[attr-defined]
     data = parcel.preparation_data("forkserver")
     wanted = _PRELOADED if "__main__" in names else {"sys_path"}
-    return [name for name in names if name != "__main__"], {k: v for k, v in data.items() if k in wanted}
+    modules = [name for name in names if name != "__main__"]
+    return modules, {k: v for k, v in data.items() if k in wanted}, on_error
 
 
 # ---- the one of this process ---------------------------------------------------------------

@@ -122,6 +122,23 @@ def test_an_address_that_is_taken(ctx: Any, tmp_path: Path) -> None:
     manager._process.close()
 
 
+def test_who_waits_is_told_by_tcp_too(ctx: Any) -> None:
+    """Such a connection hangs up halfway only, when the other side is killed."""
+    manager = procession.managers.SyncManager(("127.0.0.1", 0), ctx=ctx)
+    manager.start()
+    items, told = manager.Queue(), ctx.Queue()
+    process = ctx.Process(target=wait_for_item, args=(items, told))
+    process.start()
+    assert told.get(timeout=SECONDS * 4) == "waiting"
+    kill(manager._process.pid)
+    assert "is gone" in told.get(timeout=SECONDS)
+    with pytest.raises(ManagerLostError, match="SIGKILL"):
+        items.put(1)
+    process.join()
+    told.close()
+    manager.shutdown()
+
+
 # ---- clients are killed --------------------------------------------------------------------
 
 
@@ -211,6 +228,25 @@ def test_an_interrupted_call_leaves_its_reply_to_nobody(manager: Any) -> None:
         table["n"] = n
         assert table["n"] == n
         assert table["x"] == 1
+
+
+class Interrupting:
+    """As if Ctrl-C were pressed while it is pickled."""
+
+    def __reduce__(self) -> Any:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_before_a_question_is_out(manager: Any) -> None:
+    table = manager.dict()
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            manager.list([Interrupting()])
+        with pytest.raises(KeyboardInterrupt):
+            table["x"] = Interrupting()
+    table["y"] = len(manager.list([1]))
+    assert table.copy() == {"y": 1}
+    assert manager._number_of_objects() == 1
 
 
 def test_a_handler_may_call_in_the_middle_of_a_call(manager: Any) -> None:

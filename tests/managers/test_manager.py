@@ -18,6 +18,12 @@ def child(table, scene):
 class Ring:
     pass
 
+def wait_for_ever(items):
+    try:
+        items.get()
+    except procession.ManagerLostError:
+        pass  # it may begin only when the manager has been shut down
+
 def main(method, scene):
     ctx = procession.get_context(method)
     manager = ctx.Manager()
@@ -30,7 +36,7 @@ def main(method, scene):
         process.join()
         assert process.exitcode == 0
     if scene == "threads":
-        threading.Thread(target=items.get, daemon=True).start()
+        threading.Thread(target=wait_for_ever, args=(items,), daemon=True).start()
     elif scene == "killed manager":
         os.kill(manager._process.pid, signal.SIGKILL)
     elif scene == "cycle":

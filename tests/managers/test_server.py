@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import procession
@@ -44,8 +45,24 @@ class Made:
     def lock(self) -> Any:
         return threading.Lock()
 
+    def closed(self) -> Any:
+        """Something that raises an OSError when it is pickled."""
+        return Closed()
+
+    def fails_with(self, what: Any) -> None:
+        raise ValueError(what)
+
     def _hidden(self) -> str:
         return "hidden"
+
+
+class Closed:
+    def __reduce__(self) -> Any:
+        raise OSError("closed")
+
+
+def leaves() -> None:
+    raise SystemExit("on purpose")
 
 
 ONE = Made()
@@ -72,6 +89,7 @@ Manager.register("Itself", create_method=False)
 Manager.register("some", Made, exposed=("step", "_hidden"))
 Manager.register("by_proxy", Made, MadeProxy)
 Manager.register("the_one", the_one)
+Manager.register("leaves", leaves)
 
 
 class Distant(managers.BaseManager):
@@ -114,7 +132,19 @@ def test_what_is_registered(running: Any) -> None:
         made.exits()
     with pytest.raises(RemoteError, match="lock"):
         made.lock()
+    with pytest.raises(RemoteError, match="closed"):
+        made.closed()
+    with pytest.raises(RemoteError, match="on purpose"):
+        running.leaves()
     assert made.step() == 8
+
+
+def test_errors_bring_what_they_carry(running: Any) -> None:
+    made, array, lock = running.Made(), np.arange(100_000.0), procession.get_context("fork").Lock()
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - by its argument
+        made.fails_with((array, lock))
+    assert (caught.value.args[0][0] == array).all()
+    assert caught.value.args[0][1].acquire(False)
 
 
 def iterate(made: Any) -> None:

@@ -100,12 +100,14 @@ class Link:
         except (AttributeError, IndexError):
             wire = self._new_wire()
         try:
-            wire.send(request)
-        except Exception as error:
-            if isinstance(error, OSError) and not self._is_alive():
-                raise self.lost() from error
+            packed = wire.pack(request, [])
+        except Exception:
             self._local.idle.append(wire)
             raise
+        try:
+            wire.post(packed)
+        except OSError as error:
+            raise self.lost() from error
         try:
             data = wire.take()
         except (EOFError, OSError) as error:

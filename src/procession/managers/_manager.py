@@ -178,8 +178,8 @@ class BaseManager(managers.BaseManager):
 
     @staticmethod
     def _finalize_manager(process: Any, address: Any, *args: Any) -> None:
-        unlink_from(address)
         _std.BaseManager._finalize_manager(process, address, *args)
+        unlink_from(address)
 
 
 class _Failure:

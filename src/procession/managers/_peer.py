@@ -10,13 +10,14 @@ from __future__ import annotations
 import select
 import threading
 from collections.abc import Callable
+from itertools import count
 from multiprocessing import process as _process
 from multiprocessing.managers import RemoteError, convert_to_error, dispatch  # type: ignore[attr-defined]
 from typing import Any
 
 from .. import _family
-from ..reduction import loads
-from ._wire import ConnectionWire, ForeignWire, RingWire, listener_client, private
+from ..reduction import dumps, loads
+from ._wire import NUMBER, ConnectionWire, ForeignWire, RingWire, listener_client, private
 
 Wire = RingWire | ConnectionWire
 
@@ -53,21 +54,17 @@ class Session:
         self._conn = private(conn)
         self._connect = connect
         self._number, self._is_kin, self.server, self.pid = greeting
-        self._owed = 0
+        self._numbers = count()
 
     def ask(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a function of the server.  EOFError or OSError if it is gone."""
-        self._owed += 1
-        try:
-            self._conn.send((name, args, kwargs))
-        except Exception:
-            self._owed -= 1
-            raise
-        # Replies before the last are to questions that Ctrl-C put an end to.
-        while self._owed:
-            data = self._conn.recv_bytes()
-            self._owed -= 1
-        kind, result = loads(data)
+        carry: list[Any] = []
+        number = NUMBER.pack(next(self._numbers))
+        self._conn.send_bytes(number + dumps((name, args, kwargs), carry, in_band=True))
+        # There may be replies to questions that Ctrl-C put an end to.
+        while not (data := self._conn.recv_bytes()).startswith(number):
+            pass
+        kind, result = loads(data[NUMBER.size :])
         if kind == "#RETURN":
             return result
         raise convert_to_error(kind, result)
@@ -96,7 +93,8 @@ class Session:
         if self._conn.closed:
             return False
         poller = select.poll()
-        poller.register(self._conn.fileno(), 0)
+        # A socket of TCP hangs up altogether only when both sides have; this tells of the other's.
+        poller.register(self._conn.fileno(), select.POLLRDHUP)
         return not poller.poll(0)
 
     def close(self) -> None:

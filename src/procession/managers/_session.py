@@ -15,9 +15,10 @@ from traceback import format_exc
 from typing import Any
 
 from .._flow.outcome import pack_error
+from ..errors import TransferError
 from ..reduction import dumps, loads
 from ._objects import gone
-from ._wire import RingWire
+from ._wire import NUMBER, RingWire
 
 Reply = tuple[str, Any]
 
@@ -37,12 +38,16 @@ class Session:
         try:
             while True:
                 data = self._conn.recv_bytes()
-                self._conn.send(self._answer(data))
+                number = data[: NUMBER.size]
+                carry: list[Any] = []
+                self._conn.send_bytes(number + self._answer(data[NUMBER.size :], carry))
+                self._carry = carry  # until the next, when this one has been opened
         except (EOFError, OSError):
             pass
         finally:
             with self._lock:
                 self._has_ended = True
+            # From now on nobody else changes them.
             for ident, grants in self._granted.items():
                 self.server.objects.drop(ident, grants)
 
@@ -51,12 +56,12 @@ class Session:
         if self._has_ended:
             raise EOFError
 
-    def _answer(self, data: bytes) -> Reply:
+    def _answer(self, data: bytes, carry: list[Any]) -> bytes:
         try:
             name, args, kwargs = loads(data)
-            return "#RETURN", self._function(name)(*args, **kwargs)
-        except Exception:  # noqa: BLE001 - told to whoever asked
-            return "#TRACEBACK", format_exc()
+            return dumps(("#RETURN", self._function(name)(*args, **kwargs)), carry, in_band=True)
+        except BaseException:  # noqa: BLE001 - told to whoever asked, SystemExit too
+            return dumps(("#TRACEBACK", format_exc()))
 
     # ---- functions that it may ask for
 
@@ -81,8 +86,8 @@ class Session:
 
     def _grant(self, ident: str) -> None:
         with self._lock:
-            self._granted[ident] += 1
             if not self._has_ended:
+                self._granted[ident] += 1
                 return
         self.server.objects.drop(ident)
 
@@ -108,19 +113,26 @@ def serve(session: Session, wire: Any) -> None:
             data = wire.take()
         except (EOFError, OSError):
             return
+        carry: list[Any] = []
         try:
-            reply = _call(session, *wire.open(data))
-        except Exception:  # noqa: BLE001 - told to whoever asked
-            reply = "#TRACEBACK", format_exc()
+            packed = wire.pack(_call(session, carry, *wire.open(data)), carry)
+        except RemoteError as error:
+            packed = wire.pack(("#TRACEBACK", error.args[0]), [])
+        except TransferError:
+            packed = wire.pack(("#UNSERIALIZABLE", format_exc()), [])
+        except BaseException:  # noqa: BLE001 - told to whoever asked
+            packed = wire.pack(("#TRACEBACK", format_exc()), [])
         try:
-            wire.send(reply)
+            wire.post(packed)
         except OSError:
             return
-        except Exception:  # noqa: BLE001 - told to whoever asked
-            wire.send(("#UNSERIALIZABLE", format_exc()))
+        except MemoryError as error:  # the heap has no room for it
+            wire.post(wire.pack(("#RAISED", pack_error(error, [])), []))
 
 
-def _call(session: Session, ident: str, method: str, kwargs: dict[str, Any] | None, *args: Any) -> Reply:
+def _call(
+    session: Session, carry: list[Any], ident: str, method: str, kwargs: dict[str, Any] | None, *args: Any
+) -> Reply:
     server = session.server
     try:
         obj, exposed, method_to_typeid = server.id_to_obj[ident]
@@ -131,7 +143,7 @@ def _call(session: Session, ident: str, method: str, kwargs: dict[str, Any] | No
     try:
         result = getattr(obj, method)(*args, **kwargs) if kwargs else getattr(obj, method)(*args)
     except BaseException as error:  # noqa: BLE001 - the caller's, whatever it is
-        return "#RAISED", pack_error(error, [])
+        return "#RAISED", pack_error(error, carry)
     if method_to_typeid and (typeid := method_to_typeid.get(method)):
         return "#PROXY", _granted(session, typeid, result)
     return "#RETURN", result

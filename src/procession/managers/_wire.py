@@ -1,8 +1,9 @@
 """How requests and replies travel between a proxy and its manager.
 
-A *wire* has `send(obj)`, `take()` for the bytes of the next message, `open(bytes)` for the object in
-them, and `close()`.  Within a family it is a pair of rings in shared memory; else it is a connection.
-Both sides use the same classes.
+A *wire* takes an object in two steps, since what fails in the first is the object's fault: `pack(obj,
+carry)`, then `post`.  `take()` waits for the next message, `open` gives the object in it, and `close()`
+ends.  `carry` lists the shared objects that a message keeps alive.  Within a family a wire is a pair of
+rings in shared memory; else it is a connection.  Both sides use the same classes.
 
 A request is ``(ident, method, kwargs or None, *args)``: flat, so that pickling one with simple
 arguments takes no table of reducers.  A reply is ``(kind, result)``.  To servers of the stdlib, and to
@@ -12,6 +13,7 @@ other serializers, requests go as those expect them.
 from __future__ import annotations
 
 import os
+import struct
 import weakref
 from collections.abc import Callable
 from multiprocessing import connection as _connection
@@ -23,14 +25,18 @@ from .. import _family
 from ..connection import Client, Listener
 from ..reduction import dumps, loads
 
-__all__ = ["ConnectionWire", "ForeignWire", "RingWire", "listener_client", "private"]
+__all__ = ["NUMBER", "ConnectionWire", "ForeignWire", "RingWire", "Secret", "listener_client", "private"]
 
 LOOK = 1.0
 """Seconds after which somebody who waits at a ring looks whether the other side still lives."""
 
+NUMBER = struct.Struct("!Q")
+"""Before each question and reply of a session: the number of the question."""
+
 _END = b""
 
-Call = tuple[Any, ...]
+Packed = tuple[bytes, list[Any]]
+"""A pickle, and the shared objects that it carries."""
 
 
 class RingWire:
@@ -42,10 +48,14 @@ class RingWire:
         self._out, self._into, self._look = out, into, look
         self._pid = os.getpid()
 
-    def send(self, obj: object) -> None:
-        """Raises what pickling raises, and then nothing was sent."""
-        carry: list[Any] = []
-        self._out.put(dumps(obj, carry), True, None, 0, carry)
+    def pack(self, obj: object, carry: list[Any]) -> Packed:
+        """Raises what pickling raises."""
+        return dumps(obj, carry), carry
+
+    def post(self, packed: Packed) -> None:
+        """Send what was packed.  MemoryError where there is no room, and then nothing was sent."""
+        data, carry = packed
+        self._out.put(data, True, None, 0, carry)
 
     def take(self) -> bytes:
         """Wait for a message.  EOFError where there will be none."""
@@ -68,21 +78,26 @@ class RingWire:
         if self._pid == os.getpid():
             self._out.put(_END)
 
-    def __del__(self) -> None:
-        self.close()
+    __del__ = close
 
 
 class ConnectionWire:
     """A connection to a server of ours in another family, or on another machine."""
 
-    __slots__ = ("_conn",)
+    __slots__ = ("_carry", "_conn")
 
     def __init__(self, conn: Any) -> None:
         self._conn = private(conn)
+        self._carry: list[Any] = []
 
-    def send(self, obj: object) -> None:
-        """Raises what pickling raises, and then nothing was sent."""
-        self._conn.send(obj)
+    def pack(self, obj: object, carry: list[Any]) -> Packed:
+        """Raises what pickling raises."""
+        return dumps(obj, carry, in_band=True), carry
+
+    def post(self, packed: Packed) -> None:
+        """Send what was packed.  OSError where the other side is gone."""
+        data, self._carry = packed  # kept until the next, when this one has been opened
+        self._conn.send_bytes(data)
 
     def take(self) -> bytes:
         """Wait for a message.  EOFError where there will be none."""
@@ -107,10 +122,14 @@ class ForeignWire(ConnectionWire):
         super().__init__(conn)
         dispatch(conn, None, "accept_connection", (name,))
 
-    def send(self, obj: Any) -> None:
-        """As the stdlib's proxies do."""
+    def pack(self, obj: Any, _carry: list[Any]) -> Any:
+        """A request as the stdlib's proxies send it; the connection pickles it."""
         ident, method, kwargs, *args = obj
-        self._conn.send((ident, method, tuple(args), kwargs or {}))
+        return ident, method, tuple(args), kwargs or {}
+
+    def post(self, packed: Any) -> None:
+        """Raises what pickling raises, and then nothing was sent."""
+        self._conn.send(packed)
 
     def take(self) -> Any:
         """The reply itself: a serializer may have no bytes to show."""

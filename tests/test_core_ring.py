@@ -42,7 +42,7 @@ def test_a_ring_is_a_queue(steps: list[int | None], maxsize: int) -> None:
             assert ring.put(data, False) is fits
             model.extend([data] * fits)
         assert ring.qsize() == len(model)
-    assert ring.get_many(1000, False) == list(model)
+    assert [bytes(data) for data in ring.get_many(1000, False)] == list(model)
 
 
 def test_any_contiguous_buffer_is_put() -> None:
@@ -123,14 +123,15 @@ def test_many_at_once() -> None:
     items = [bytes([number % 256]) * (number * 37 % 30_000) for number in range(1000)]
     assert ring.put_many(iter(items)) == 1000
     assert ring.get_many(0) == []
-    assert ring.get_many(10) == items[:10]
-    assert ring.get_many(5000) == items[10:]
+    # Large ones are buffers.
+    assert list(map(bytes, ring.get_many(10))) == items[:10]
+    assert list(map(bytes, ring.get_many(5000))) == items[10:]
     assert ring.get_many(5, False) == ring.get_many(5, True, SHORT) == []
     assert ring.put_many([]) == 0
     narrow = _family.Ring(3)
     assert narrow.put_many(items, False) == 3
     assert narrow.put_many(items, True, SHORT) == 0
-    assert narrow.get_many(9) == items[:3]
+    assert list(map(bytes, narrow.get_many(9))) == items[:3]
 
 
 def test_where_one_of_many_cannot_be_put_none_is() -> None:

@@ -235,8 +235,11 @@ class Ring(Shared):
         Who will not wait for a message waits up to a second for another taker to be done."""
     def take(self, block: bool = True, timeout: float | None = None) -> bytes | Buffer | None:
         """As get; a large message is given where it lies, read-only, and freed when dropped."""
-    def get_many(self, limit: int, block: bool = True, timeout: float | None = None) -> list[bytes]:
-        """Take what is there, at most `limit` messages, waiting only for the first."""
+    def get_many(self, limit: int, block: bool = True, timeout: float | None = None) -> list[Any]:
+        """Take what is there, at most `limit` messages, waiting only for the first.
+
+        Each as of :meth:`take`: so a large one needs no memory of this process.
+        """
     def get_claimed(
         self, claims: Claims, slot: int, block: bool = True, timeout: float | None = None
     ) -> bytes | None:

@@ -260,7 +260,7 @@ impl Ring {
             let more = self.get_turn(py, (limit - messages.len()).min(TURN), &mut taken)?;
             let none = taken.is_empty();
             for message in taken {
-                messages.append(message.bytes(py)?)?;
+                messages.append(message.bytes_or_buffer(py)?)?;
                 patience = Limit::Now;
             }
             if !none && !more {
@@ -270,7 +270,7 @@ impl Ring {
                 break;
             }
             match self.get_slowly(py, None, alarms, patience)? {
-                Some(message) => messages.append(message.bytes(py)?)?,
+                Some(message) => messages.append(message.bytes_or_buffer(py)?)?,
                 None => break,
             }
             patience = Limit::Now;

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from threading import RLock
 from typing import Any, NamedTuple, Protocol
 
 from .task import Call
@@ -57,18 +58,25 @@ class Whole:
 
 
 class Held(Whole):
-    """An answer with what it must not lose before it is opened."""
+    """An answer with what it must not lose before it is opened, which can be done but once."""
 
-    __slots__ = ("_answer", "_channel", "_hold")
+    __slots__ = ("_answer", "_channel", "_hold", "_lock", "_openeds")
 
     def __init__(self, channel: Channel, answer: Any, hold: Any) -> None:
         self._channel = channel
         self._answer = answer
         self._hold = hold
+        self._lock = RLock()
+        self._openeds: list[Opened] = []
 
     def open(self) -> Opened:
-        """See Whole."""
-        return self._channel.open(self._answer)
+        """See Whole.  Whoever asks, and how often: all get the same."""
+        with self._lock:
+            if not self._openeds:
+                # One step for the interpreter: opened and kept, whatever signal handler raises then.
+                self._openeds.extend(map(self._channel.open, (self._answer,)))
+                self._answer = self._hold = None
+            return self._openeds[0]
 
 
 class Failed(Whole):

@@ -60,7 +60,7 @@ class Engine:
         self.scheduler.wait(self.scheduler.idle)
         self._dismiss()
         self.crew.join()
-        self.pump.end()
+        self.pump.finish()
         self.pump.join()
         self._channel.close()
 

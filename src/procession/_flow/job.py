@@ -86,10 +86,12 @@ class Flight:
     sent in its place.
     """
 
-    __slots__ = ("done", "end", "items", "job", "parts", "start", "unread")
+    __slots__ = ("call", "done", "end", "items", "job", "parts", "start", "unread")
 
     def __init__(self, job: Job, start: int, items: Sequence[Any], unread: int = 0) -> None:
         self.job = job
+        # Its own: a job that is forgotten lets go of it, and what flies of it lands all the same.
+        self.call = job.call
         self.start = start
         self.items = items
         self.done = 0
@@ -97,7 +99,13 @@ class Flight:
         self.unread = unread
         self.parts: deque[Flight] | None = None
 
+    def part(self, first: int, end: int, unread: int = 0) -> Flight:
+        """The same call's items `first` to `end` of this."""
+        part = Flight(self.job, self.start + first, self.items[first:end], unread)
+        part.call = self.call
+        return part
+
     @property
     def is_long(self) -> bool:
         """Are there units that may go to another worker than the first one?"""
-        return self.end - self.done > self.job.call.unit
+        return self.end - self.done > self.call.unit

@@ -40,17 +40,17 @@ def remains(flight: Flight, claim: Claim) -> Iterator[Flight]:
 def singly(flight: Flight, first: int, end: int) -> Iterator[Flight]:
     """A message for each of the items."""
     for number in range(first, end):
-        yield Flight(flight.job, flight.start + number, [flight.items[number]], flight.unread)
+        yield flight.part(number, number + 1, flight.unread)
 
 
 def pieces(flight: Flight, workers: int) -> Iterator[Flight]:
     """Messages with all the items, as for a job of its own."""
     first = 0
-    for length in shares(flight.items, flight.job.call.unit, workers):
-        yield Flight(flight.job, flight.start + first, flight.items[first : first + length], flight.unread)
+    for length in shares(flight.items, flight.call.unit, workers):
+        yield flight.part(first, first + length, flight.unread)
         first += length
 
 
 def _parts(flight: Flight, first: int, end: int, unread: int = 0) -> Iterator[Flight]:
     if first < end:
-        yield Flight(flight.job, flight.start + first, flight.items[first:end], unread)
+        yield flight.part(first, end, unread)

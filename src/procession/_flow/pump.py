@@ -12,6 +12,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .helping import Bell
@@ -37,6 +38,7 @@ class Pump:
         self._bell = Bell()
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
+        self._last: threading.Thread | None = None
 
     def attach(self, scheduler: Scheduler) -> None:
         """Called once, before anything else."""
@@ -75,21 +77,32 @@ class Pump:
         self._owed.clear()
         self._bell.ring()
         self._scheduler.helpers.wake(self)
+        while self._due:
+            # By whoever is quicker; one that is finished twice is finished.
+            with suppress(IndexError):
+                self._scheduler.finished(self._due.popleft())
+
+    def finish(self) -> None:
+        """Have the callbacks that are owed run, then stop.  Every job has ended before."""
+        if (self._due or self._owed) and not self._over and not self.is_current:
+            self.close()
+            self.join()
+        self.end()
 
     @property
     def is_current(self) -> bool:
         """Is this the thread for callbacks?"""
-        return self._thread is threading.current_thread()
+        return self._last is threading.current_thread()
 
     def join(self) -> None:
         """Wait for the thread's end, unless this is it."""
-        thread = self._thread
-        if thread is not None and not self.is_current:
+        thread = self._last
+        if thread is not None and thread is not threading.current_thread():
             thread.join()
 
     def disown(self) -> None:
         """In a forked child: the thread is not here, and what it owes is owed there."""
-        self._over, self._thread = True, None
+        self._over, self._thread, self._last = True, None, None
         self._owed.clear()
         self._bell, self._lock = Bell(), threading.RLock()
 
@@ -98,7 +111,7 @@ class Pump:
             if self._thread is None and not self._over:
                 thread = threading.Thread(target=self._run, name="procession-callbacks", daemon=True)
                 thread.start()
-                self._thread = thread
+                self._thread = self._last = thread
 
     def _run(self) -> None:
         try:
@@ -122,8 +135,7 @@ class Pump:
             if not self._over and (self._due or not self.done):
                 return True
             # Whoever owes after this starts another thread.
-            if not self._closing:
-                self._thread = None
+            self._thread = None
             return False
 
     def _call_back(self, job: Job) -> None:

@@ -214,8 +214,8 @@ class RingLink(Link):
     def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
         """See Link."""
         carry: list[Any] = []
-        kind, payload = outcome.pack(values, errors, carry)
         try:
+            kind, payload = outcome.pack(values, errors, carry)
             self._put(mid, first, len(values), kind, payload, carry)
         except MemoryError as error:
             kind, payload = outcome.pack(values, dict.fromkeys(range(len(values)), error), [])
@@ -227,7 +227,8 @@ class RingLink(Link):
 
     def failed(self, error: BaseException) -> None:
         """See Link."""
-        self._put(0, self._number, 0, FAILED, _packed(error), [])
+        carry: list[Any] = []
+        self._put(0, self._number, 0, FAILED, _packed(error, carry), carry)
 
     def _put(self, mid: int, first: int, count: int, kind: int, payload: bytes, carry: list[Any]) -> None:
         self._answers.put(_HEAD.pack(mid, first, count, kind) + payload, True, None, 0, carry)
@@ -244,8 +245,9 @@ class RingLink(Link):
     def _unread(self, error: BaseException) -> None:
         claim = self._claims.read(self._slot)
         assert claim is not None
-        self._put(claim[0], 0, 0, UNREAD, _packed(error), [])
+        carry: list[Any] = []
+        self._put(claim[0], 0, 0, UNREAD, _packed(error, carry), carry)
 
 
-def _packed(error: BaseException) -> bytes:
-    return pickle.dumps(outcome.pack_error(error, []), _PROTOCOL)
+def _packed(error: BaseException, carry: list[Any]) -> bytes:
+    return pickle.dumps(outcome.pack_error(error, carry), _PROTOCOL)

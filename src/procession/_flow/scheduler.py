@@ -19,7 +19,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from threading import RLock
+from threading import RLock, get_ident
 from time import monotonic
 from typing import Any, Protocol
 
@@ -103,8 +103,9 @@ class Scheduler:
         self._cuts: deque[Cut] = deque()
         self._seen: dict[int, Claim] = {}
         self._pause, self._next_look = math.inf, math.inf
+        self._glances = 0
         self._unsent: deque[int] = deque()
-        self._sending = RLock()
+        self._sending, self._sender = RLock(), 0
         self._mids = count(1)
         self._why_over: Callable[[], BaseException] | None = None
 
@@ -147,11 +148,13 @@ class Scheduler:
         What cannot be sent is failed; this raises only what signal handlers raise.
         """
         if self._why_over is None:
-            mid = self._launch(Flight(job, start, items))
+            # Before it is sent: whoever is interrupted here has not sent it yet.
+            self._glances += 1
+            if not self._glances % GLANCE:
+                self.drain()
+            self._launch(Flight(job, start, items))
             if self._unsent:
                 self._send_parts()
-            if not mid % GLANCE:
-                self.drain()
 
     def _launch(self, flight: Flight) -> int:
         mid, job = next(self._mids), flight.job
@@ -170,7 +173,7 @@ class Scheduler:
 
     def _send(self, mid: int, flight: Flight) -> None:
         try:
-            self._channel.send(mid, flight.job.call, flight.items, flight.start)
+            self._channel.send(mid, flight.call, flight.items, flight.start)
         except Exception as error:  # noqa: BLE001 - somebody else's code, or no memory: get() raises it
             with self.lock:
                 self._fail_or_part(mid, flight, Failed(error))
@@ -194,11 +197,17 @@ class Scheduler:
         self._unsent.append(mid)
 
     def _send_parts(self) -> None:
-        while self._unsent:
-            with self._sending:
-                if self._unsent:
+        me = get_ident()
+        if self._sender == me:
+            return  # within the pickling of a part, or a signal handler: the rest is sent further out
+        with self._sending:
+            try:
+                self._sender = me
+                while self._unsent:
                     self._replace(self._unsent[0])
                     self._unsent.popleft()
+            finally:
+                self._sender = 0
 
     def _replace(self, mid: int) -> None:
         flight = self.flying.get(mid)
@@ -259,7 +268,7 @@ class Scheduler:
     def _note(self, answer: Any, hold: Any) -> None:
         mid, first, number, kind = self._channel.head(answer)
         if 0 < kind <= ODD:
-            self._note_odd(mid, first, kind, answer)
+            self._note_odd(mid, first, kind, answer if hold is None else Held(self._channel, answer, hold))
             return
         flight = self.flying.get(mid)
         # Else it was answered before, by another worker or with an error.
@@ -325,11 +334,13 @@ class Scheduler:
             self._channel.cut(self._cuts, wanted)
             self._pause = PAUSE
             self._work_off()
-        elif drained and not any(flight.is_long for flight in tuple(self.flying.values())):
-            self._pause = math.inf  # until a long one is sent
-        else:
-            self._pause = min(2 * self._pause, LONG_PAUSE)
-        self._next_look = monotonic() + self._pause
+            self._next_look = monotonic() + PAUSE
+            return
+        pause = min(2 * self._pause, LONG_PAUSE)
+        # Until a long one is sent, which may be in this very moment: so first this, then a look.
+        self._pause = self._next_look = math.inf
+        if not drained or any(flight.is_long for flight in tuple(self.flying.values())):
+            self._pause, self._next_look = pause, monotonic() + pause
 
     def _wanted(self, slot: int, drained: bool, seen: dict[int, Claim]) -> Iterable[tuple[int, int, int]]:
         claim = self._channel.claim(slot)
@@ -337,7 +348,7 @@ class Scheduler:
         if claim is None or flight is None:
             return
         self._seen[slot] = claim
-        unit = flight.job.call.unit
+        unit = flight.call.unit
         if (
             claim.span
             and claim.begun + claim.span + unit <= claim.end
@@ -353,7 +364,7 @@ class Scheduler:
         """
         flight = self.flying.get(mid)
         if flight is not None and flight.parts is None and flight.end > first:
-            rest = Flight(flight.job, flight.start + first, flight.items[first : flight.end])
+            rest = flight.part(first, flight.end)
             rest.parts = deque(pieces(rest, self._workers))
             key: Any = mid, first
             flight.job.expect(key)
@@ -381,7 +392,7 @@ class Scheduler:
 
     def _lose(self, flight: Flight, claim: Claim, error: Callable[[str], BaseException]) -> None:
         # Before the lock is taken: what describes a task is the arguments' own __repr__.
-        call, start, items = flight.job.call, flight.start, flight.items
+        call, start, items = flight.call, flight.start, flight.items
         errors = {
             number: error(call.describe(start + number, items[number])) for number in doomed(flight, claim)
         }
@@ -411,7 +422,7 @@ class Scheduler:
 
     def disown(self) -> None:
         """In a forked child: what flies is the parent's, and so are the answers."""
-        self.lock, self._sending = RLock(), RLock()
+        self.lock, self._sending, self._sender = RLock(), RLock(), 0
         self._inbox, self._cuts, self._unsent = deque(), deque(), deque()
         # Nor shall what the parent's feeds have left unread be read here.
         self._why_over = _disowned

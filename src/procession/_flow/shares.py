@@ -28,7 +28,7 @@ def shares(items: Sequence[Any], unit: int, workers: int) -> Iterator[int]:
         units = (length - place) // (unit * workers * PARTS)
         if units > 1:
             # An item may weigh more than this shows, and never less.
-            units = min(units, max(HEAVY // getsizeof(items[place]), 1) // unit, MOST // unit)
+            units = min(units, max(HEAVY // _weight(items[place]), 1) // unit, MOST // unit)
         size = min(max(units, 1) * unit, length - place)
         yield size
         place += size
@@ -40,3 +40,10 @@ def even(items: Sequence[Any], unit: int) -> Iterator[int]:
     yield from repeat(unit, full)
     if rest:
         yield rest
+
+
+def _weight(item: Any) -> int:
+    try:
+        return getsizeof(item)
+    except Exception:  # noqa: BLE001 - somebody else's __sizeof__; it will be heard of where it matters
+        return HEAVY

@@ -43,8 +43,8 @@ class Call:
     def describe(self, index: int, item: Any) -> str:
         """The task as a person would write it, at most a line or so long."""
         name = getattr(self.function, "__qualname__", None) or reprlib.repr(self.function)
-        args, kwds = item if self.mode == APPLY else (item if self.mode == STAR else (item,), {})
         try:
+            args, kwds = item if self.mode == APPLY else (item if self.mode == STAR else (item,), {})
             texts = [_short(arg) for arg in args] + [f"{key}={_short(value)}" for key, value in kwds.items()]
         except Exception:  # noqa: BLE001 - starmap's item may be anything, iterable once or not at all
             texts = ["..."]

@@ -44,7 +44,16 @@ LOCK = """\
 4 processes took 10000 steps each; the counter stands at 40000
 """
 
-OUTPUT = {"process": PROCESS, "pool": POOL, "queue_and_pipe": QUEUE_AND_PIPE, "lock": LOCK}
+MANAGER = """\
+Ann gave Bob 30
+Bob gave Ann 50
+{'Ann': 120, 'Bob': 80}
+"""
+
+CONCEPTS = {"process": PROCESS, "pool": POOL, "queue_and_pipe": QUEUE_AND_PIPE, "lock": LOCK}
+"""Those of the tour."""
+
+OUTPUT = {**CONCEPTS, "manager": MANAGER}
 
 
 @pytest.mark.parametrize("name", OUTPUT)
@@ -61,7 +70,7 @@ def test_a_concept_by_the_default_method(name: str) -> None:
 
 def test_the_tour(method: str) -> None:
     result = run_script(EXAMPLES / "tour.py", "--method", method, "--limit", "40").check()
-    for text in OUTPUT.values():
+    for text in CONCEPTS.values():
         assert text in result.stdout
     assert "All three agree." in result.stdout
     assert "40 of 40 files" in result.stdout

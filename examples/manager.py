@@ -1,4 +1,4 @@
-"""Two processes keep one ledger in a manager: its objects are used through proxies, wherever they are sent."""
+"""Two processes keep one ledger in a manager, whose objects they use through proxies."""
 
 import argparse
 

@@ -155,6 +155,16 @@ def test_a_party_killed_in_the_action_breaks_the_barrier(ctx: Any) -> None:
     assert barrier.broken
 
 
+def test_a_party_killed_before_the_last_comes_breaks_the_barrier(ctx: Any) -> None:
+    barrier = Barrier(2)
+    process = start(ctx, wait_in, barrier)
+    eventually(lambda: barrier.n_waiting == 1)
+    killed(process)
+    with pytest.raises(threading.BrokenBarrierError, match=str(process.pid)):
+        barrier.wait(LONG)
+    assert barrier.broken
+
+
 def test_a_timeout_is_kept_beside_a_party_that_was_killed(ctx: Any) -> None:
     barrier = Barrier(3)
     process = start(ctx, wait_in, barrier)

@@ -29,8 +29,7 @@ class Barrier(_std.Barrier):
 
     ``wait`` gives each a different number from 0 on.  One of them calls `action` before all go
     on.  `timeout` (seconds) is the default of ``wait``.  A process that dies while it waits here
-    breaks the barrier for the others that wait, within a second where they are few; but it has come,
-    so if the last comes before that is noticed, all go on.
+    breaks the barrier for the others, within a second where few wait.
 
     In shared memory: the state, the pid of who died, and a seat for each party with the member's
     id in it.  Each change is one store, so the state is sound wherever a process is killed, and a
@@ -84,6 +83,8 @@ class Barrier(_std.Barrier):
             self._array[SEATS + index] = _me()
             try:
                 if self._count == self._parties:
+                    self._sweep()
+                    self._check()
                     self._release()
                 else:
                     self._await_release(index, limit)
@@ -175,9 +176,12 @@ class Barrier(_std.Barrier):
 
     def _sweep(self) -> None:
         """Empty the seats of the dead; one who was still waiting breaks the barrier."""
-        living = {pid << 32 | member for pid, member in _family.members()}
-        for place, who in enumerate(self._array.tolist()[SEATS:], SEATS):
-            if who and who not in living:
+        seats = self._array.tolist()[SEATS:]
+        # Asking for all members is dear, and threads of this process live.
+        others = {*seats} - {0, _me()}
+        living = {pid << 32 | member for pid, member in _family.members()} if others else set()
+        for place, who in enumerate(seats, SEATS):
+            if who in others and who not in living:
                 self._array[place] = 0
                 if self._state == FILLING:
                     self._array[DEAD] = who >> 32

@@ -115,6 +115,15 @@ def test_where_too_many_are_at_it_the_oldest_must_go(listener: Any, monkeypatch:
             assert b"#CHALLENGE#" in stream.read()
 
 
+def test_who_must_go_may_have_said_something_in_the_same_moment(
+    listener: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_reception, "GUESTS", 1)
+    with knock(listener) as first:
+        first.sendall(b"x")
+        assert hear_the_good(listener) in ([], ["ConnectionResetError(104, 'Connection reset by peer')"])
+
+
 def test_another_key_is_refused_on_both_sides_and_shown_nowhere(
     listener: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

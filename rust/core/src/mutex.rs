@@ -92,6 +92,10 @@ impl Mutex {
         if held != Err(End::Forked) {
             watch.leaves();
         }
+        // What woke us in the last moment is for another.
+        if held.is_err() && self.holder() == 0 {
+            futex::wake(&self.word, 1);
+        }
         held
     }
 

@@ -55,6 +55,10 @@ impl Semaphore {
         if end != Err(End::Forked) {
             self.sleepers.fetch_sub(1, Ordering::SeqCst);
         }
+        // What woke us in the last moment is for another.
+        if end.is_err() && self.value() > 0 {
+            futex::wake(&self.value, 1);
+        }
         end
     }
 

@@ -1,6 +1,7 @@
 """Processes that are started again whenever they end."""
 
 import threading
+from multiprocessing import ProcessError
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -43,8 +44,12 @@ class Crew(threading.Thread):
         target, args = self._work
         process = self._ctx.Process(target=target, args=(self._over, *args, self._begun), daemon=True)
         self._begun += 1
-        process.start()
-        self._processes.append(process)
+        try:
+            process.start()
+        except ProcessError:
+            self._tally.count("starts that failed")  # killed before it was anything, and says so
+        else:
+            self._processes.append(process)
 
     def _reap(self) -> None:
         for process in [process for process in self._processes if process.exitcode is not None]:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from multiprocessing import ProcessError
 from typing import Any
 
 from .crew import Crew
@@ -47,8 +48,9 @@ class Managers(threading.Thread):
     def _live(self) -> None:
         try:
             manager = self._ctx.Manager()
-        except FAILURES:
-            return  # killed before it had said where it is
+        except (ProcessError, *FAILURES):
+            self._tally.count("starts that failed")  # killed before it had said where it is
+            return
         try:
             shared = (manager.dict(), manager.list())
             callers = Crew(self._ctx, self._tally, "caller", 1, call, shared)

@@ -88,6 +88,49 @@ print([n for n in sys.modules if n.startswith("multiprocessing.") and n.endswith
     assert output(text) == ["[]", "[]"]
 
 
+HOOK = """
+import importlib.util, sys
+
+class Loader:
+    def __init__(self, loader):
+        self.loader = loader
+    def create_module(self, spec):
+        return self.loader.create_module(spec)
+    def exec_module(self, module):
+        self.loader.exec_module(module)
+        seen.append(module.__name__)
+
+class Finder:
+    asking = set()
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname in self.asking:
+            return None
+        self.asking.add(fullname)
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self.asking.remove(fullname)
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = Loader(spec.loader)
+        return spec
+
+seen = []
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("first", [HOOK + INSTALL, INSTALL + HOOK], ids=["hook first", "procession first"])
+def test_beside_finders_that_ask_all_others(first: str) -> None:
+    """As tracers and the hooks of instrumentation do, to wrap what others load."""
+    text = f"""{first}
+import multiprocessing.connection, multiprocessing.pool, multiprocessing.queues, multiprocessing.managers
+print(multiprocessing.pool.Pool.__module__, multiprocessing.queues.Queue.__module__)
+print(multiprocessing.connection.Connection.__mro__[1].__module__)
+print(multiprocessing.get_context("fork").Pool(1).apply(abs, (-3,)))
+"""
+    assert output(text) == ["procession.pool procession.queues", "procession._stdlib.connection", "3"]
+
+
 def test_many_threads_import_at_once() -> None:
     text = f"""{INSTALL}
 import importlib, sys, threading

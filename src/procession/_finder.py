@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from importlib.machinery import PathFinder
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -89,13 +90,24 @@ def attribute(name: str) -> Any:
 
 
 def _find(package: str, name: str) -> ModuleSpec | None:
-    """The package's module "pool" or "dummy.connection", as any other finder sees it."""
+    """The package's module "pool" or "dummy.connection", by the place where it lies.
+
+    Not by whatever else is on ``sys.meta_path``: the finders of tracers and import hooks ask all
+    others about the name, and so would come back to ours.
+    """
     places = _stdlib.places() if package == _stdlib.PUBLIC else sys.modules[package].__path__
     *parents, _ = name.split(".")
     path = [os.path.join(place, *parents) for place in places]
+    if getattr(sys, "frozen", False):
+        return _find_frozen(f"{package}.{name}", path)
+    return PathFinder.find_spec(f"{package}.{name}", path)
+
+
+def _find_frozen(fullname: str, path: list[str]) -> ModuleSpec | None:
+    """In a program that was made one with its modules: its maker's finder may know no places."""
     for finder in sys.meta_path:
         if not isinstance(finder, Finder):
-            spec = finder.find_spec(f"{package}.{name}", path)
+            spec = finder.find_spec(fullname, path)
             if spec is not None:
                 return spec
     return None

@@ -6,7 +6,6 @@ so that both packages see one another's; the names of its module are here too.
 
 from collections.abc import Callable, Iterable, Mapping
 from multiprocessing import process as _std
-from multiprocessing import util as _util
 from multiprocessing.process import BaseProcess, active_children, current_process, parent_process
 from os import getpid
 from time import monotonic
@@ -86,7 +85,7 @@ class Process(BaseProcess):
         self._check_closed()  # type: ignore[attr-defined]
         self._demand_ours("can only join a child process")
         _demand(self._popen is not None, "can only join a started process: call start() first")
-        if timeout is None and self.daemon and _util.is_exiting():
+        if timeout is None and self.daemon and _is_exiting():
             self._see_off()
         super().join(timeout)
 
@@ -162,6 +161,12 @@ class Process(BaseProcess):
         if on_arrival is not None:
             on_arrival()
         return super()._bootstrap(parent_sentinel)  # type: ignore[misc, no-any-return]
+
+
+def _is_exiting() -> bool:
+    from multiprocessing import util  # late: importing the package shall stay short
+
+    return bool(util.is_exiting())
 
 
 def _demand(condition: bool, message: str) -> None:

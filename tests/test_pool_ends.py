@@ -366,3 +366,18 @@ def test_fire_and_forget_does_not_pile_up(ctx: Any) -> None:
         assert len(pool._engine.scheduler.flying) < 5000
         assert _family.heap_stats()["used"] < 5_000_000
     pool.join()
+
+
+def test_a_callback_that_is_owed_after_the_last_one_ran_runs_too() -> None:
+    pool = make_pool("threads", 1)
+    pump = pool._engine.pump
+    pump.close()
+    pump.join()
+    calls: list[Any] = []
+    # As a caller does that had looked before whether the pool was open.
+    result = pool.apply_async(square, (3,), error_callback=calls.append)
+    result.wait(LONG)
+    assert result.ready()
+    assert len(calls) == 1
+    pool.terminate()
+    pool.join()

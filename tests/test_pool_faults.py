@@ -328,3 +328,15 @@ class TouchAndWait:
 
     def __call__(self, _: int) -> str:
         return touch_and_wait(*self.arguments)
+
+
+def test_callbacks_of_a_broken_pool_run_before_it_is_joined() -> None:
+    calls: list[Any] = []
+    pool = make_pool("fork", 1, fail_to_start, ("the reason",))
+    results = [pool.apply_async(square, (i,), error_callback=calls.append) for i in range(4)]
+    pool.close()
+    pool.join()
+    assert len(calls) == 4
+    for result in results:
+        with pytest.raises(WorkerLostError):
+            result.get(LONG)

@@ -122,3 +122,30 @@ def test_lost_results_of_a_thread_pool_are_errors_too() -> None:
             pool.apply(raise_it, (SystemExit(3),))
         assert pool.apply(give_unpicklable)
     pool.join()
+
+
+class Drains:
+    """Its pickling looks at the pool, which sends what is to be sent again."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    def __reduce__(self) -> Any:
+        len(self._pool._cache)
+        return int, (5,)
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_pickling_may_use_the_pool_while_parts_are_sent(method: str) -> None:
+    with make_pool(method, 2) as pool:
+        # Together they cannot be sent, so each is sent alone.
+        items = [Drains(pool), 1, Drains(pool), threading.Lock(), Drains(pool), 2]
+        results = pool.imap(identity, items, 6)
+        found: list[Any] = []
+        for _ in items:
+            try:
+                found.append(results.next(LONG))
+            except TransferError:
+                found.append("refused")
+    pool.join()
+    assert found == [5, 1, 5, "refused", 5, 2]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 
 from procession import _family
@@ -252,3 +253,24 @@ def test_shared_objects_are_held_on_the_way(ring: RingChannel) -> None:
 
 def test_answers_know_their_kind() -> None:
     assert len({RESULTS, UNREAD, READY, FAILED, NUDGE}) == 5
+
+
+def test_an_answer_that_can_be_opened_but_once_is_opened_once(ring: RingChannel) -> None:
+    link = ring.link(0, 1)
+    ring.send(1, prepared(ring, square), [1], 0)
+    link.take()
+    link.answer(1, 0, [np.arange(100_000.0)], {})
+    held = received(ring)
+    with ThreadPoolExecutor(4) as executor:
+        opened = list(executor.map(lambda _: held.open(), range(8)))
+    assert all(each is opened[0] for each in opened)
+    values, errors = opened[0]
+    assert values[0].sum() == 4999950000.0
+    assert errors == {}
+
+
+def test_errors_of_a_start_and_of_reading_may_carry_shared_objects(ring: RingChannel) -> None:
+    link = ring.link(0, 1)
+    link.failed(ValueError(_family.Block(100)))
+    error: Any = received(ring).open()[1][0]
+    assert error.args[0].size >= 100

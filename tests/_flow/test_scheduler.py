@@ -327,3 +327,22 @@ def test_a_waiter_is_woken_by_an_end_that_comes_from_elsewhere() -> None:
     assert result.ready()
     timer.join()
     assert isinstance(Failed(LostError()).open()[1][0], LostError)
+
+
+def test_a_job_that_was_broken_off_is_no_trouble_when_its_worker_dies() -> None:
+    caller = Caller()
+    result: Any = MapResult(caller, 1, 2, call=Call(square, EACH))
+
+    def broken_off(items: Sequence[Any]) -> None:
+        caller._scheduler.submit(result, 0, items)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        caller._scheduler.begin(result, broken_off, [1, 2])
+    mid, _, _ = caller.desk.messages.popleft()
+    caller._scheduler.lose(Claim(mid, 0, 1, 2), lost)
+    ((again, items, _),) = caller.desk.messages
+    assert items == [2]
+    caller.desk.reply(again, 0, [4])
+    caller._scheduler.drain()
+    assert caller._scheduler.is_idle

@@ -219,9 +219,12 @@ class IMapIterator(_Base):
         try:
             value, error = self._stream.left.popleft()
         except IndexError:
-            self._refill()
-            return self._stream.next(timeout)
-        return value if error is None else self._stream.fail_with(error)
+            pass
+        else:
+            return value if error is None else self._stream.fail_with(error)
+        # Out here, so that what is raised while this waits has no IndexError in its traceback.
+        self._refill()
+        return self._stream.next(timeout)
 
     __next__ = next  # noqa: A003
 

@@ -242,8 +242,8 @@ class Ring(Shared):
         """
     def get_claimed(
         self, claims: Claims, slot: int, block: bool = True, timeout: float | None = None
-    ) -> bytes | None:
-        """As get, and the tag is written into the claim slot as part of the taking."""
+    ) -> bytes | Buffer | None:
+        """As :meth:`take`, and the tag is written into the claim slot as part of the taking."""
     def settle(self) -> None:
         """Repair what a dead taker left, so that every claim on this ring is exact."""
     def cut(self, claims: Claims, slot: int, tag: int, unit: int) -> tuple[int, int, int] | None:

@@ -289,12 +289,13 @@ impl Ring {
         slot: i64,
         block: Truth,
         timeout: Option<f64>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if claims.as_super().get().held()?.heap().uid() != self.key.0 {
             return Err(PyTypeError::new_err("the claims belong to another family than the ring"));
         }
         let slot = self::slot(claims, slot)?;
-        bytes(py, self.get_message(py, Some(&slot), Limit::blocking(block, timeout)?)?)
+        let taken = self.get_message(py, Some(&slot), Limit::blocking(block, timeout)?)?;
+        taken.map(|taken| taken.bytes_or_buffer(py)).transpose()
     }
 
     fn settle(&self, py: Python<'_>) -> PyResult<()> {

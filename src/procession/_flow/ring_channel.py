@@ -233,7 +233,7 @@ class RingLink(Link):
     def _put(self, mid: int, first: int, count: int, kind: int, payload: bytes, carry: list[Any]) -> None:
         self._answers.put(_HEAD.pack(mid, first, count, kind) + payload, True, None, 0, carry)
 
-    def _next(self) -> bytes:
+    def _next(self) -> bytes | _family.NativeBuffer:
         data = self._tasks.get_claimed(self._claims, self._slot, False)
         if data is None:
             # Nothing to do for the moment: what tasks printed shall be seen, whatever comes.

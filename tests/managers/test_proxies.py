@@ -1,5 +1,6 @@
 """Proxies: every type, in the parent and in its children alike."""
 
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -124,6 +125,23 @@ def test_a_pool_of_the_managers(manager: Any) -> None:
         assert pool.map(abs, [-1, 2]) == [1, 2]
         assert pool.apply_async(abs, (-3,)).get() == 3
         assert list(pool.imap(abs, [-1])) == [1]
+
+
+def sockets() -> list[str]:
+    """What this process has that another could wait for the end of."""
+    found = []
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the one that lists them
+            found.append(os.readlink(f"/proc/self/fd/{fd}"))
+    return [name for name in found if name.startswith("socket:")]
+
+
+def test_children_of_the_manager_have_nothing_of_its_clients(manager: Any) -> None:
+    table = manager.dict(x=1)
+    assert table["x"] == 1
+    with manager.Pool(1) as pool:
+        inside = pool.apply(sockets)
+    assert inside == []
 
 
 # ---- nested, sent, inherited ---------------------------------------------------------------

@@ -90,11 +90,12 @@ class Session:
 
     def is_open(self) -> bool:
         """Does the server still hold its end?"""
-        if self._conn.closed:
-            return False
         poller = select.poll()
         # A socket of TCP hangs up altogether only when both sides have; this tells of the other's.
-        poller.register(self._conn.fileno(), select.POLLRDHUP)
+        try:
+            poller.register(self._conn.fileno(), select.POLLRDHUP)
+        except OSError:
+            return False  # closed by another thread
         return not poller.poll(0)
 
     def close(self) -> None:

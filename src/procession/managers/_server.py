@@ -57,7 +57,7 @@ class Server(managers.Server):
             raise TypeError(f"authkey must be bytes, not {type(authkey).__name__}")
         self.registry = registry
         self.authkey = Secret(authkey)
-        self.listener = listener_client[serializer][0](address=address, backlog=128)
+        self.listener = private(listener_client[serializer][0](address=address, backlog=128))
         self.address = self.listener.address
         self.objects = Objects()
         self.id_to_obj, self.id_to_refcount = self.objects.entries, self.objects.counts

@@ -3,6 +3,8 @@
 import multiprocessing.pool
 from typing import Any
 
+import pytest
+
 import procession
 from procession import pool as pools
 from procession._flow.classic import Classic
@@ -101,4 +103,16 @@ def test_the_default_context_and_size() -> None:
         assert pool._ctx.get_start_method() == procession.get_start_method()
         assert type(pool._ctx).__module__.startswith("procession")
         assert len(pool._pool) == pool._processes
+    pool.join()
+
+
+def test_a_recipe_that_puts_into_the_stdlibs_task_queue_fails_clearly() -> None:
+    def istarmap(pool: Any, function: Any, iterable: Any, chunksize: int = 1) -> Any:
+        batches = pools.Pool._get_tasks(function, iterable, chunksize)  # type: ignore[attr-defined]
+        result = pools.IMapIterator(pool)  # type: ignore[attr-defined]
+        pool._taskqueue.put((batches, result._set_length))
+        return result
+
+    with pools.ThreadPool(1) as pool, pytest.raises(TypeError, match="use starmap"):
+        istarmap(pool, pow, [(2, 3)])
     pool.join()

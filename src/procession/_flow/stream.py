@@ -204,7 +204,18 @@ class Stream(Job):
 class IMapIterator(_Base):
     """The results of `imap`, in the order of the input."""
 
-    def __init__(self, stream: Stream, refill: Callable[[], None], orphan: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        refill: Callable[[], None] | None = None,
+        orphan: Callable[[], None] | None = None,
+    ) -> None:
+        if refill is None or orphan is None:
+            # As a recipe for `istarmap` does, which goes on with the stdlib's task queue.
+            raise TypeError(
+                "an iterator cannot be made of a pool alone, which has no queue of tasks that others could "
+                "put into: use starmap, or imap with a function that takes one tuple"
+            )
         self._stream = stream
         self._refill = refill
         self._orphan = orphan
@@ -229,7 +240,9 @@ class IMapIterator(_Base):
     __next__ = next  # noqa: A003
 
     def __del__(self) -> None:
-        self._orphan()
+        orphan = vars(self).get("_orphan")
+        if orphan is not None:
+            orphan()
 
 
 class IMapUnorderedIterator(IMapIterator, _UnorderedBase):

@@ -24,6 +24,10 @@ impl Road {
     }
 
     fn put(&self, me: u32, value: u32) {
+        assert!(self.put_unless_shut(me, value));
+    }
+
+    fn put_unless_shut(&self, me: u32, value: u32) -> bool {
         let mut patience = Patience::endless();
         loop {
             self.lane.puts.lock.lock(me, ALL_LIVE, &mut patience).unwrap();
@@ -35,10 +39,20 @@ impl Road {
             }
             self.lane.puts.lock.unlock();
             if room {
-                return self.lane.news.ring(1);
+                self.lane.news.ring(1);
+                return true;
+            }
+            if self.lane.is_shut() {
+                return false;
             }
             self.lane.wait_room(&mut patience).unwrap();
         }
+    }
+
+    fn shut(&self, me: u32) {
+        self.lane.puts.lock.lock(me, ALL_LIVE, &mut Patience::endless()).unwrap();
+        self.lane.shut();
+        self.lane.puts.lock.unlock();
     }
 
     fn write(&self, value: u32) {
@@ -180,6 +194,33 @@ fn an_alarm_wakes_who_waits_in_vain() {
         ];
         road.lane.alarm();
         waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+    });
+}
+
+#[test]
+fn who_waits_for_room_in_a_lane_that_is_shut_is_let_go() {
+    model(|| {
+        let road = Road::new(1);
+        road.put(1, 1);
+        let putter = also(&road, |road| assert!(!road.put_unless_shut(1, 2)));
+        road.shut(2);
+        putter.join().unwrap();
+        assert_eq!(road.get(2), 1);
+        assert!(!road.put_unless_shut(2, 3));
+        assert!(road.lane.is_empty());
+    });
+}
+
+#[test]
+fn who_waits_for_a_message_hears_that_none_will_come() {
+    model(|| {
+        let road = Road::new(0);
+        let getter = also(&road, |road| {
+            road.lane.wait_news(0, false, &mut Patience::endless()).unwrap();
+            assert!(road.lane.is_shut());
+        });
+        road.shut(1);
+        getter.join().unwrap();
     });
 }
 

@@ -111,6 +111,23 @@ def test_an_initializer_that_fails(ctx: Any, initializer: Any, said: str, cause:
     assert not manager._process.is_alive()
 
 
+def disturb(pid: int) -> None:
+    os.kill(pid, signal.SIGALRM)
+    time.sleep(60)
+
+
+def test_an_interrupted_start_leaves_no_process(ctx: Any) -> None:
+    manager = procession.managers.SyncManager(ctx=ctx)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(Interruption):
+            manager.start(disturb, (os.getpid(),))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not manager._process.is_alive()
+    manager._process.close()  # the traceback names it for longer
+
+
 def test_an_address_that_is_taken(ctx: Any, tmp_path: Path) -> None:
     path = str(tmp_path / "taken")
     with procession.managers.SyncManager(path, ctx=ctx) as manager:

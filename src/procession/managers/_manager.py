@@ -81,7 +81,13 @@ class BaseManager(managers.BaseManager):
                 )
                 self._process.name = f"{type(self).__name__}-{':'.join(map(str, self._process._identity))}"
                 self._process.start()
-            self._address = self._heard(reader)
+            try:
+                self._address = self._heard(reader)
+            except BaseException:
+                # Nobody else would end it, and the program waits for its children.
+                self._process.kill()
+                self._process.join()
+                raise
         self._state.value = _std.State.STARTED
         ending = (
             self._process,

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import threading
 import time
 from multiprocessing.connection import wait
@@ -67,6 +68,18 @@ def test_a_process_that_is_killed_is_seen_to_end(ctx: Any) -> None:
     assert wait([process.sentinel], 0) == []
     killed(process)
     assert wait([process.sentinel], LONG) == [process.sentinel]
+
+
+def test_gates_leave_descriptors_to_those_who_need_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate.need()
+    reading, writing = os.pipe()
+    most = reading + 8
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (most, most))
+    try:
+        assert gate.before(reading) is None
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 def test_where_no_thread_is_to_be_had_the_sentinel_alone_must_do(

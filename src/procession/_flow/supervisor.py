@@ -132,7 +132,9 @@ class ProcessCrew(Crew):
                 private.close(bell)
 
     def _watch_once(self) -> None:
-        bells = [self._bell, *(member.worker.sentinel for member in tuple(self._members.values()))]
+        workers = [member.worker for member in tuple(self._members.values())]
+        # Not through the gates of processes: what they hold back for, descriptors of queues, is not ours.
+        bells = [self._bell, *(getattr(worker, "_popen", worker).sentinel for worker in workers)]
         wait(bells, RETRY if self._wants_more else None)
         with suppress(BlockingIOError):
             os.eventfd_read(self._bell)

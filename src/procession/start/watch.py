@@ -75,16 +75,17 @@ class Watched(ABC):
 
     def gated(self) -> int:
         """The sentinel, or a descriptor that is readable when the child's messages are seen, too."""
-        if self._gate is None and (fd := gate.before(self.sentinel)) is not None:
-            self._gate = fd, _util.Finalize(self, private.close, (fd,))
-        return self.sentinel if self._gate is None else self._gate[0]
+        with self._reaping:
+            if self._gate is None and (fd := gate.before(self.sentinel)) is not None:
+                self._gate = fd, _util.Finalize(self, gate.close, (self.sentinel, fd))
+            return self.sentinel if self._gate is None else self._gate[0]
 
     def close(self) -> None:
         """Give up the sentinel."""
-        if self.finalizer is not None:
-            self.finalizer()
         if self._gate is not None:
             self._gate[1]()
+        if self.finalizer is not None:
+            self.finalizer()
 
     def _watch(self, sentinel: int) -> None:
         self.sentinel = private.keep(sentinel)

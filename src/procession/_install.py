@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from copy import copy
+from functools import cached_property
 from importlib import import_module
 from multiprocessing import context as _std
 from types import ModuleType
@@ -88,10 +90,26 @@ class _DefaultContext(_std.DefaultContext):
         context._default_context._actual_context = value
 
 
+class _OurDefaultContext(context.DefaultContext):
+    """Procession's; which start method is the interpreter's own, it asks when it has to know.
+
+    From 3.14 on the stdlib finds that out no sooner, since it imports much.
+    """
+
+    _platform: Any
+
+    @cached_property
+    def _default_context(self) -> context.BaseContext:  # type: ignore[override]
+        return context._concrete_contexts[self._platform._default_context._name]
+
+
 def _unite_contexts() -> None:
     theirs: Any = _std._default_context
-    ours, concrete = context._default_context, context._concrete_contexts
-    ours._default_context = concrete[theirs._default_context._name]
+    ours: Any = context._default_context
+    concrete = context._concrete_contexts
+    ours._platform = copy(theirs)
+    ours.__class__ = _OurDefaultContext
+    del ours._default_context
     if ours._settled() is None and theirs._actual_context is not None:
         ours._actual_context = concrete.get(theirs._actual_context._name, theirs._actual_context)
     theirs.__class__ = _DefaultContext

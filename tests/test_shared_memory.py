@@ -178,11 +178,15 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("options", ["{}", "{'track': False}"])
-@pytest.mark.parametrize("end", ENDS)
+NEEDLESS = "having forgotten it", "{'track': False}"
+"""Nobody has the tracker forget what it was never told."""
+
+
+@pytest.mark.parametrize(
+    ("end", "options"),
+    [(end, options) for end in ENDS for options in ("{}", "{'track': False}") if (end, options) != NEEDLESS],
+)
 def test_a_stranger_that_ends_leaves_the_block(block: SharedMemory, end: str, options: str) -> None:
-    if end == "having forgotten it" and options != "{}":
-        pytest.skip("nobody forgets what he never had tracked")
     result = run_script(ATTACHES.format(end=ENDS[end]), block.name, options)
     assert result.stderr == ""
     assert exists(block.name)

@@ -76,6 +76,13 @@ def test_what_finds_no_room_is_not_begun(ends: Ends) -> None:
         ends[1].recv(1, socket.MSG_DONTWAIT)
 
 
+def test_a_socket_that_takes_messages_in_pieces_is_left_alone(ends: Ends) -> None:
+    ends[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    assert not _family.Stream().send(ends[0].fileno(), b"x" * LONGEST)
+    with pytest.raises(BlockingIOError):
+        ends[1].recv(1, socket.MSG_DONTWAIT)
+
+
 def test_where_nobody_is_any_more_nothing_happens(ends: Ends) -> None:
     ends[1].close()
     stream = _family.Stream()

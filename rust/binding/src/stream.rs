@@ -35,14 +35,20 @@ fn peek(fd: RawFd, room: &mut [u8]) -> Option<usize> {
     usize::try_from(got).ok().filter(|&got| got > 0)
 }
 
-/// Is it a socket that takes so few bytes as one piece or not at all? Others may take some of them.
+/// Is it a socket that takes so few bytes as one piece or not at all? Others may take some of them, as
+/// one does that was given a small buffer: its pieces are half as long, less what the kernel needs.
 fn is_local(fd: RawFd) -> bool {
-    let mut domain: libc::c_int = 0;
+    option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX)
+        && option(fd, libc::SO_SNDBUF).is_some_and(|size| size as usize >= 4 * (HEAD + MOST))
+}
+
+fn option(fd: RawFd, name: libc::c_int) -> Option<libc::c_int> {
+    let mut value: libc::c_int = 0;
     let mut size = std::mem::size_of::<libc::c_int>() as libc::socklen_t;
-    let place = (&mut domain as *mut libc::c_int).cast();
+    let place = (&mut value as *mut libc::c_int).cast();
     // SAFETY: room for an int.
-    let asked = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_DOMAIN, place, &mut size) };
-    asked == 0 && domain == libc::AF_UNIX
+    let asked = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, name, place, &mut size) };
+    (asked == 0).then_some(value)
 }
 
 /// The length of the message of which these are the first bytes, if it is there whole.

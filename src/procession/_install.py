@@ -96,6 +96,8 @@ class _OurDefaultContext(context.DefaultContext):
     From 3.14 on the stdlib finds that out no sooner, since it imports much.
     """
 
+    # It stays what it was to who asks it, and to the methods that programs have bound.
+    __module__ = context.__name__
     _platform: Any
 
     @cached_property

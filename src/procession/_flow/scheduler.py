@@ -49,7 +49,7 @@ MANY = 64
 """Looks for answers after which a thread that drains looks whether its own has come."""
 PAUSE = 0.002
 """Seconds from one look whether there is something to cut to the next, where there was; at first."""
-LONG_PAUSE = 0.05
+LONG_PAUSE = 0.01
 """The same at most, however often there was not."""
 
 

@@ -1,8 +1,8 @@
 """How many items go with one message: many at first, fewer and fewer towards the end.
 
 A message costs some microseconds wherever it goes, so short tasks travel together.  Every message has
-no more than a worker's small share of what is left: the last ones have a single unit, and nobody waits
-for somebody's long last message.  Where tasks differ more than that evens out, the scheduler cuts off
+no more than a worker's small share of what is left: the last ones are short, and nobody waits for
+somebody's long last message.  Where tasks differ more than that evens out, the scheduler cuts off
 what a busy worker has not begun.
 """
 
@@ -15,6 +15,9 @@ from typing import Any
 
 PARTS = 8
 """A message has at most this part of a worker's share of what is left."""
+LEAST = 32
+"""And no less than this part of a worker's share of all: the last ones are not for a single item each,
+whose way would cost more than they do.  Long ones can still be cut off."""
 HEAVY = 1 << 16
 """Bytes of a message above which it costs the same to send two."""
 MOST = 1 << 16
@@ -24,8 +27,9 @@ MOST = 1 << 16
 def shares(items: Sequence[Any], unit: int, workers: int) -> Iterator[int]:
     """Lengths of messages for `items`, in whole units but for the last."""
     place, length = 0, len(items)
+    least = length // (unit * workers * LEAST)
     while place < length:
-        units = (length - place) // (unit * workers * PARTS)
+        units = max((length - place) // (unit * workers * PARTS), least)
         if units > 1:
             # An item may weigh more than this shows, and never less.
             units = min(units, max(HEAVY // _weight(items[place]), 1) // unit, MOST // unit)

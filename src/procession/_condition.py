@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from . import _family
 from ._locks import RLock
+from .errors import DeadlockError
 
 
 class Gauge:
@@ -43,7 +44,7 @@ class Condition(_std.Condition):
         self._make_methods()
 
     def __getstate__(self) -> tuple[Any, ...]:
-        bound = {"acquire", "release"}
+        bound = {"acquire", "release", "_take_again"}
         return ({name: value for name, value in vars(self).items() if name not in bound},)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -53,6 +54,9 @@ class Condition(_std.Condition):
     def _make_methods(self) -> None:
         self.acquire = self._lock.acquire  # type: ignore[method-assign]
         self.release = self._lock.release  # type: ignore[method-assign]
+        # A subclass of a lock may have an acquire of its own, which belongs to its release.
+        plain = getattr(type(self._lock), "acquire", None) is _family.SemLock.acquire
+        self._take_again = self._lock._take_again if plain else self._lock.acquire
 
     @property
     def _sleeping_count(self) -> Gauge:
@@ -68,6 +72,10 @@ class Condition(_std.Condition):
     def _is_held(self) -> bool:
         return bool(self._lock._semlock._is_mine())
 
+    def _has(self, depth: int) -> bool:
+        # The lock knows how often it is held; a count of ours could miss a broken step.
+        return self._is_held() and self._lock._semlock._count() >= depth
+
     def notify(self, n: int = 1) -> None:
         """Wake up to `n` of those who wait, the longest waiting first; AssertionError without the lock."""
         if not self._is_held():
@@ -80,7 +88,8 @@ class Condition(_std.Condition):
 
         False when `timeout` seconds went by.  Whatever is raised, the lock is held again, and a
         notification that came is handed to the next who waits.  OwnerDiedError when another
-        process died with the lock; AssertionError if the caller does not hold it.
+        process died with the lock; AssertionError if the caller does not hold it.  DeadlockError, the
+        lock not being held, where all of a circle of waits want a condition's lock again.
         """
         if not self._is_held():
             raise AssertionError("must acquire() condition before using wait()")
@@ -95,9 +104,11 @@ class Condition(_std.Condition):
             problem = error
         while True:
             try:
-                # The lock knows how often it is held; a count of ours could miss a broken step.
-                while not self._is_held() or self._lock._semlock._count() < depth:
-                    self._lock.acquire()
+                while not self._has(depth):
+                    self._take_again()
+                break
+            except DeadlockError as error:
+                problem = error  # nobody else can be told: the others wait as we do, for what we hold
                 break
             except BaseException as error:  # noqa: BLE001
                 problem = error

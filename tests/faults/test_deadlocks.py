@@ -133,6 +133,38 @@ def test_a_circle_that_is_met_again_is_told_again() -> None:
                 lock.__enter__()
 
 
+def wait_within(lock: Any, cond: Any, waiting: Any, ended: list[Any]) -> None:
+    try:
+        with lock, cond:
+            waiting.set()
+            cond.wait(0.3)
+    except DeadlockError as error:
+        ended.append(error)
+
+
+def take_within(lock: Any, cond: Any, waiting: Any, ended: list[Any]) -> None:
+    assert waiting.wait(LONG)
+    try:
+        with cond, lock:
+            pass
+    except DeadlockError as error:
+        ended.append(error)
+
+
+@pytest.mark.parametrize("kind", [Lock, RLock])
+@pytest.mark.parametrize("order", [[wait_within, take_within], [take_within, wait_within]])
+def test_who_takes_a_condition_again_is_not_told_but_the_other(kind: Any, order: list[Any]) -> None:
+    lock, cond, waiting, ended = kind(), Condition(kind()), Event(), []
+    threads = [in_thread(work, lock, cond, waiting, ended) for work in order]
+    for thread in threads:
+        thread.join()
+    assert [error.pids for error in ended] == [(os.getpid(), os.getpid())]
+    told = threads[order.index(take_within)].native_id
+    assert str(ended[0]).startswith(f"deadlock: process 'MainProcess' ({os.getpid()}), thread {told},")
+    assert not lock.locked()
+    assert not cond._lock.locked()
+
+
 # ---- no circles ------------------------------------------------------------------------------
 
 

@@ -45,6 +45,17 @@ fn thread(pid: u32) -> u32 {
     })
 }
 
+/// What a lock is taken for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Whatever the program likes.
+    Plain,
+    /// A with statement.
+    Scope,
+    /// To have it again after a wait at a condition.
+    Again,
+}
+
 impl SemLock {
     /// `scope`: for a with statement.
     #[inline]
@@ -59,7 +70,7 @@ impl SemLock {
         if lock.try_acquire(&self.caller(false, &|_| true)) {
             return Ok(true);
         }
-        self.take_slowly(py, lock, Limit::blocking(block, timeout)?, false)
+        self.take_slowly(py, lock, Limit::blocking(block, timeout)?, Way::Plain)
     }
 
     #[inline]
@@ -68,12 +79,12 @@ impl SemLock {
         if lock.try_acquire(&self.caller(true, &|_| true)) {
             return Ok(true);
         }
-        self.take_slowly(py, lock, Limit::Never, true)
+        self.take_slowly(py, lock, Limit::Never, Way::Scope)
     }
 
     #[cold]
-    fn take_slowly(&self, py: Python<'_>, lock: &Core, limit: Limit, scope: bool) -> PyResult<bool> {
-        let heap = self.words.heap();
+    fn take_slowly(&self, py: Python<'_>, lock: &Core, limit: Limit, way: Way) -> PyResult<bool> {
+        let (heap, scope) = (self.words.heap(), way == Way::Scope);
         let mut circle = Vec::new();
         let taken = if limit == Limit::Now {
             // May be asked all the time, by who does something else meanwhile.
@@ -88,7 +99,7 @@ impl SemLock {
                     return Ok(Taken::Yes);
                 }
                 let taken = match limit {
-                    Limit::Never => self.wait_for_ever(lock, &caller, patience, &mut circle),
+                    Limit::Never => self.wait_for_ever(lock, &caller, way == Way::Again, patience, &mut circle),
                     _ => lock.acquire(&caller, patience),
                 };
                 match taken {
@@ -109,6 +120,7 @@ impl SemLock {
         &self,
         lock: &Core,
         caller: &Caller,
+        reluctant: bool,
         patience: &mut Patience,
         circle: &mut Vec<Link>,
     ) -> Taken {
@@ -119,6 +131,7 @@ impl SemLock {
             me: (caller.me as Who) << 32 | caller.thread as Who,
             lock: self.words.offset(),
             scope: caller.scope,
+            reluctant,
             holder: &holder,
             alive: caller.alive,
             found: Default::default(),
@@ -278,6 +291,14 @@ impl SemLock {
     #[getter]
     fn name(&self) -> Option<String> {
         None
+    }
+
+    fn _take_again(&self, py: Python<'_>) -> PyResult<bool> {
+        let lock = self.words.get()?;
+        if lock.try_acquire(&self.caller(false, &|_| true)) {
+            return Ok(true);
+        }
+        self.take_slowly(py, lock, Limit::Never, Way::Again)
     }
 
     fn _count(&self) -> PyResult<u32> {

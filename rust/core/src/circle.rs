@@ -14,7 +14,8 @@
 //! dead member's place may stay behind, so members of a circle are asked whether they live.
 //!
 //! Who is told: all would find the same circle; the one with the highest number, among processes the
-//! one that came last, ends its wait, and the others go on.
+//! one that came last, ends its wait, and the others go on. Who waits to take back what it had, as after a
+//! wait at a condition, cannot well give up: it is told only where all are like that.
 //!
 //! What may be given back by others: a recursive lock by nobody but its holder, and a lock that was
 //! taken by a with statement is given back by that statement's end. A circle of these is certain. Any other
@@ -60,7 +61,14 @@ pub struct Link {
     pub lock: u64,
     /// What binds the lock to its holder.
     pub bond: Bond,
+    told: Told,
+}
+
+/// What a thread that waits tells beside its lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Told {
     turn: u32,
+    reluctant: bool,
 }
 
 /// Where a thread tells what it waits for.
@@ -70,17 +78,19 @@ pub struct Place {
     who: AtomicU64,
     lock: AtomicU64,
     turn: AtomicU32,
+    reluctant: AtomicU32,
 }
 
 impl Place {
     /// Take it from `was`, for who waits for `lock`.
-    fn take(&self, was: Who, me: Who, lock: u64, turn: u32) -> bool {
+    fn take(&self, was: Who, me: Who, lock: u64, told: Told) -> bool {
         let taking = me >> 32 << 32;
         if self.who.compare_exchange(was, taking, Ordering::SeqCst, Ordering::Relaxed).is_err() {
             return false;
         }
         step("circle.taking");
-        self.turn.store(turn, Ordering::SeqCst);
+        self.turn.store(told.turn, Ordering::SeqCst);
+        self.reluctant.store(told.reluctant as u32, Ordering::SeqCst);
         self.lock.store(lock, Ordering::SeqCst);
         self.who.store(me, Ordering::SeqCst);
         step("circle.taken");
@@ -91,14 +101,15 @@ impl Place {
         self.who.load(Ordering::SeqCst) == who
     }
 
-    /// Turn and lock, if `who` waits here.
-    fn waiter(&self, who: Who) -> Option<(u32, u64)> {
+    /// What it tells and its lock, if `who` waits here.
+    fn waiter(&self, who: Who) -> Option<(Told, u64)> {
         if !self.is_of(who) {
             return None;
         }
-        let turn = self.turn.load(Ordering::SeqCst);
+        let reluctant = self.reluctant.load(Ordering::SeqCst) != 0;
+        let told = Told { turn: self.turn.load(Ordering::SeqCst), reluctant };
         let lock = self.lock.load(Ordering::SeqCst);
-        (turn != 0 && self.is_of(who)).then_some((turn, lock))
+        (told.turn != 0 && self.is_of(who)).then_some((told, lock))
     }
 }
 
@@ -114,7 +125,12 @@ pub struct Table {
 
 impl Default for Table {
     fn default() -> Self {
-        let place = |_| Place { who: AtomicU64::new(0), lock: AtomicU64::new(0), turn: AtomicU32::new(0) };
+        let place = |_| Place {
+            who: AtomicU64::new(0),
+            lock: AtomicU64::new(0),
+            turn: AtomicU32::new(0),
+            reluctant: AtomicU32::new(0),
+        };
         Table { most: AtomicU32::new(0), turns: AtomicU32::new(0), places: std::array::from_fn(place) }
     }
 }
@@ -124,13 +140,13 @@ impl Table {
         self.turns.fetch_add(1, Ordering::SeqCst).wrapping_add(1)
     }
 
-    fn take(&self, me: Who, lock: u64, alive: &dyn Fn(u32) -> bool) -> Option<&Place> {
-        let turn = self.turn();
-        let free = self.places.iter().position(|place| place.take(0, me, lock, turn));
+    fn take(&self, me: Who, lock: u64, reluctant: bool, alive: &dyn Fn(u32) -> bool) -> Option<&Place> {
+        let told = Told { turn: self.turn(), reluctant };
+        let free = self.places.iter().position(|place| place.take(0, me, lock, told));
         let taken = free.or_else(|| {
             self.places.iter().position(|place| {
                 let was = place.who.load(Ordering::SeqCst);
-                !alive(member(was)) && place.take(was, me, lock, turn)
+                !alive(member(was)) && place.take(was, me, lock, told)
             })
         })?;
         self.most.fetch_max(taken as u32 + 1, Ordering::SeqCst);
@@ -141,8 +157,8 @@ impl Table {
         &self.places[..(self.most.load(Ordering::SeqCst) as usize).min(PLACES)]
     }
 
-    /// Turn and lock of who waits.
-    fn waiter(&self, who: Who) -> Option<(u32, u64)> {
+    /// What one who waits tells, and its lock.
+    fn waiter(&self, who: Who) -> Option<(Told, u64)> {
         for _ in 0..MOMENTS {
             let found = self.used().iter().find_map(|place| place.waiter(who));
             if found.is_some() || !self.used().iter().any(|place| place.is_of(who)) {
@@ -154,12 +170,12 @@ impl Table {
     }
 
     /// The circle in which `me`, who waits for `lock`, is: itself first, then who holds that lock.
-    fn follow(&self, me: Who, lock: u64, holder: &Holder) -> Option<Vec<Link>> {
+    fn follow(&self, me: Who, lock: u64, reluctant: bool, holder: &Holder) -> Option<Vec<Link>> {
         let mut links = Vec::new();
-        let (mut who, mut turn, mut lock) = (me, 0, lock);
+        let (mut who, mut told, mut lock) = (me, Told { turn: 0, reluctant }, lock);
         loop {
             let (next, bond) = holder(lock)?;
-            links.push(Link { who, lock, bond, turn });
+            links.push(Link { who, lock, bond, told });
             if next == me {
                 return Some(links);
             }
@@ -168,7 +184,7 @@ impl Table {
                 return None;
             }
             who = next;
-            (turn, lock) = self.waiter(who)?;
+            (told, lock) = self.waiter(who)?;
         }
     }
 }
@@ -186,6 +202,8 @@ pub struct Vigil<'a> {
     pub lock: u64,
     /// Waits it in order to enter a with statement?
     pub scope: bool,
+    /// Waits it to take back what it gave away for a while, and cannot well give up?
+    pub reluctant: bool,
     /// Who holds a lock?
     pub holder: &'a Holder<'a>,
     /// Does this member live?
@@ -209,13 +227,14 @@ impl Vigil<'_> {
     }
 
     fn find(&self) -> Option<Vec<Link>> {
-        let circle = self.table.follow(self.me, self.lock, self.holder)?;
-        let again = self.table.follow(self.me, self.lock, self.holder)?;
+        let circle = self.table.follow(self.me, self.lock, self.reluctant, self.holder)?;
+        let again = self.table.follow(self.me, self.lock, self.reluctant, self.holder)?;
         (circle == again && self.concerns_us(&circle)).then_some(circle)
     }
 
     fn concerns_us(&self, circle: &[Link]) -> bool {
-        let last = circle.iter().all(|link| link.who <= self.me);
+        let rank = |link: &Link| (!link.told.reluctant, link.who);
+        let last = circle.iter().all(|link| rank(link) <= (!self.reluctant, self.me));
         let alone = circle.len() == 1;
         let bound = !alone || (self.scope && circle[0].bond == Bond::Scope);
         last && bound && circle.iter().all(|link| (self.alive)(member(link.who)))
@@ -243,7 +262,7 @@ impl Watch for Vigil<'_> {
 
     fn looks(&mut self) -> Result<(), End> {
         if self.found.place.is_none() {
-            self.found.place = self.table.take(self.me, self.lock, self.alive);
+            self.found.place = self.table.take(self.me, self.lock, self.reluctant, self.alive);
         }
         let circle = self.find().unwrap_or_default();
         step("circle.looked");
@@ -273,10 +292,10 @@ mod tests {
     fn places_of_the_dead_are_taken_when_no_other_is_left() {
         let table = Table::default();
         let who = |number: usize| ((1 + number as Who % 2) << 32) | (number as Who + 1);
-        (0..PLACES).for_each(|number| assert!(table.take(who(number), 64, &|_| true).is_some()));
+        (0..PLACES).for_each(|number| assert!(table.take(who(number), 64, false, &|_| true).is_some()));
         let (late, lock) = ((7 << 32) | 7, 128);
-        assert!(table.take(late, lock, &|_| true).is_none(), "all live");
-        assert!(table.take(late, lock, &|member| member == 1).is_some());
+        assert!(table.take(late, lock, false, &|_| true).is_none(), "all live");
+        assert!(table.take(late, lock, false, &|member| member == 1).is_some());
         assert_eq!(table.waiter(late).map(|(_, lock)| lock), Some(128));
         assert!(table.waiter(who(1)).is_none(), "its place was the first of a dead one");
         assert_eq!(table.waiter(who(0)).map(|(_, lock)| lock), Some(64));
@@ -287,10 +306,10 @@ mod tests {
         let table = Table::default();
         let holder = |lock: u64| [1, 2, 3].get(lock as usize).map(|&who| (who, Bond::Owner));
         for (who, lock) in [(1, 1), (2, 2), (3, 0), (4, 0)] {
-            table.take(who, lock, &|_| true);
+            table.take(who, lock, false, &|_| true);
         }
         let order = |me, lock| {
-            let links = table.follow(me, lock, &holder)?;
+            let links = table.follow(me, lock, false, &holder)?;
             Some(links.iter().map(|link| link.who).collect::<Vec<_>>())
         };
         assert_eq!(order(1, 1), Some(vec![1, 2, 3]));

@@ -32,13 +32,14 @@ impl Family {
     }
 
     /// Member `me` waits for lock `lock`; what it got, and how many were in the circle.
-    fn acquire(&self, me: u32, lock: u32) -> (Taken, usize) {
+    fn acquire(&self, me: u32, lock: u32, reluctant: bool) -> (Taken, usize) {
         let holder = |offset| -> Option<(Who, Bond)> { self.locks[offset as usize].bond() };
         let mut vigil = Vigil {
             table: &self.table,
             me: who(me),
             lock: lock as u64,
             scope: true,
+            reluctant,
             holder: &holder,
             alive: ALL_LIVE,
             found: Default::default(),
@@ -53,14 +54,15 @@ impl Family {
 }
 
 /// Each waits for the lock of the next; one is told and gives back its own.
-fn one_is_told(kind: Kind, count: u32) {
+/// The last, unless it is `reluctant`.
+fn one_is_told(kind: Kind, count: u32, reluctant: u32) {
     model(move || {
         let family = Family::new(kind, count);
         let member = |me: u32| {
             let family = family.clone();
             thread::spawn(move || {
                 let next = me % count;
-                let (taken, circle) = family.acquire(me, next);
+                let (taken, circle) = family.acquire(me, next, me == reluctant);
                 if taken == Taken::Yes {
                     family.release(me, next);
                 } else {
@@ -72,15 +74,21 @@ fn one_is_told(kind: Kind, count: u32) {
         };
         let members: Vec<_> = (1..=count).map(member).collect();
         let told: Vec<_> = members.into_iter().map(|member| member.join().unwrap()).collect();
-        assert_eq!(told.iter().position(|&told| told), Some(count as usize - 1), "the last is told");
+        let last = if reluctant == count { count - 1 } else { count };
+        assert_eq!(told.iter().position(|&told| told), Some(last as usize - 1));
         assert_eq!(told.iter().filter(|&&told| told).count(), 1);
     });
 }
 
 #[test]
 fn of_two_that_wait_for_each_other_one_is_told() {
-    one_is_told(Kind::Recursive, 2);
-    one_is_told(Kind::Lock, 2);
+    one_is_told(Kind::Recursive, 2, 0);
+    one_is_told(Kind::Lock, 2, 0);
+}
+
+#[test]
+fn who_cannot_well_give_up_is_not_told() {
+    one_is_told(Kind::Recursive, 2, 2);
 }
 
 #[test]
@@ -90,13 +98,13 @@ fn who_gives_back_in_time_is_in_no_circle() {
         let other = {
             let family = family.clone();
             thread::spawn(move || {
-                assert_eq!(family.acquire(2, 0).0, Taken::Yes);
+                assert_eq!(family.acquire(2, 0, false).0, Taken::Yes);
                 family.release(2, 0);
                 family.release(2, 1);
             })
         };
         family.release(1, 0);
-        assert_eq!(family.acquire(1, 1).0, Taken::Yes);
+        assert_eq!(family.acquire(1, 1, false).0, Taken::Yes);
         family.release(1, 1);
         other.join().unwrap();
     });
@@ -106,6 +114,6 @@ fn who_gives_back_in_time_is_in_no_circle() {
 fn who_waits_for_its_own_with_statement_is_told() {
     model(|| {
         let family = Family::new(Kind::Lock, 1);
-        assert_eq!(family.acquire(1, 0), (Taken::No(End::Deadlocked), 1));
+        assert_eq!(family.acquire(1, 0, true), (Taken::No(End::Deadlocked), 1));
     });
 }

@@ -103,6 +103,7 @@ impl Things {
             me: (heap.me() as Who) << 32 | 1,
             lock: self.lock.offset(),
             scope: true,
+            reluctant: false,
             holder: &|lock| heap.bond(lock),
             alive: &alive,
             found: Default::default(),

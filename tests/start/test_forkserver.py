@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -171,86 +170,6 @@ def expect_few_descriptors(standard: set[str]) -> None:
     assert not [target for target in found if "pidfd" in target], found
 
 
-# ---- preloading ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def _default_preload() -> Iterator[None]:
-    yield
-    procession.set_forkserver_preload(["__main__"])
-    forkserver._forkserver._stop()
-
-
-@pytest.mark.usefixtures("_default_preload")
-def test_preloaded_modules_are_there(ctx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "preloaded_here.py").write_text("import os; PID = os.getpid()")
-    monkeypatch.syspath_prepend(tmp_path)
-    procession.set_forkserver_preload(["no_such_module", "preloaded_here"])
-    forkserver._forkserver._stop()
-    assert ended(ctx, expect_preloaded, server_pid()) == 0
-
-
-def expect_preloaded(server: int) -> None:
-    assert "preloaded_here" in sys.modules
-    assert server == sys.modules["preloaded_here"].PID
-
-
-@pytest.mark.parametrize("trouble", ["raise SystemExit(3)", "1 / 0", "import no_such_module", "syntax error"])
-@pytest.mark.usefixtures("_default_preload")
-def test_a_module_that_fails_does_no_harm(
-    ctx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
-) -> None:
-    (tmp_path / "trouble_here.py").write_text(trouble)
-    monkeypatch.syspath_prepend(tmp_path)
-    procession.set_forkserver_preload(["trouble_here"])
-    forkserver._forkserver._stop()
-    assert ended(ctx, leave, 0) == 0
-
-
-@pytest.mark.usefixtures("_default_preload")
-def test_a_failure_is_told_if_that_is_asked_for(
-    ctx: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """As of 3.15, whose `set_forkserver_preload` takes `on_error`."""
-    from multiprocessing import forkserver as std
-
-    server = std._forkserver  # type: ignore[attr-defined]
-    procession.set_forkserver_preload(["no_such_module"])
-    monkeypatch.setattr(server, "_preload_on_error", "warn", raising=False)
-    monkeypatch.setenv("PYTHONWARNINGS", "always::ImportWarning")
-    forkserver._forkserver._stop()
-    assert ended(ctx, leave, 0) == 0
-    assert "could not preload no_such_module" in capfd.readouterr().err
-    monkeypatch.setattr(server, "_preload_on_error", "fail", raising=False)
-    forkserver._forkserver._stop()
-    with pytest.raises(procession.ProcessError, match="its standard error may say why"):
-        ended(ctx, leave, 0)
-    assert "No module named 'no_such_module'" in capfd.readouterr().err
-
-
-def test_names_of_modules_are_strings() -> None:
-    with pytest.raises(TypeError, match="module_names must be a list of strings"):
-        procession.set_forkserver_preload([1, 2])
-
-
-def test_main_is_preloaded_once_and_never_if_it_has_no_guard() -> None:
-    guarded = """
-        import os
-        import procession
-        print("imported by", os.getpid(), flush=True)
-        def work(): pass
-        if __name__ == "__main__":
-            for _ in range(3):
-                process = procession.Process(target=work)
-                process.start(); process.join()
-                assert process.exitcode == 0
-    """
-    lines = run_script(guarded).check().stdout.splitlines()
-    assert len(set(lines)) == len(lines) == 2  # the program itself, and the server
-    result = run_script(guarded.replace('if __name__ == "__main__":', "if True:")).check()
-    assert len(result.stdout.splitlines()) == 1
-
-
 # ---- life and death ------------------------------------------------------------------------
 
 
@@ -336,22 +255,6 @@ def test_the_server_is_killed_while_threads_start_processes(ctx: Any) -> None:
     assert len(outcomes) == 40
     assert set(outcomes) <= {3, None}
     assert 3 in outcomes
-
-
-@pytest.mark.usefixtures("_default_preload")
-def test_fork_refused_by_the_server(ctx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "no_forks_here.py").write_text(
-        "import os\n"
-        "def refuse(): raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
-        "os.fork = refuse"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    procession.set_forkserver_preload(["no_forks_here"])
-    forkserver._forkserver._stop()
-    child = ctx.Process(target=leave, args=(0,))
-    with pytest.raises(BlockingIOError, match="the fork server could not start a child"):
-        child.start()
-    assert child.pid is None
 
 
 def test_the_server_runs_out_of_descriptors(ctx: Any) -> None:

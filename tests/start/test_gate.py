@@ -12,7 +12,7 @@ import pytest
 
 from procession.queues import SimpleQueue
 from procession.start import gate
-from tests.kit import eventually
+from tests.kit import eventually, run_script
 from tests.kit.running import LONG, end, killed, start
 
 
@@ -80,6 +80,34 @@ def test_gates_leave_descriptors_to_those_who_need_them(monkeypatch: pytest.Monk
     finally:
         os.close(reading)
         os.close(writing)
+
+
+def test_sixty_processes_behind_gates_fit_in_a_hundred_descriptors(method: str) -> None:
+    run_script(
+        """
+        import os, resource, sys, threading, time
+        import procession
+        from procession.connection import wait
+
+        if __name__ == "__main__":
+            context = procession.get_context(sys.argv[1])
+            queue = context.Queue()
+            reader = queue._reader
+            processes = [context.Process(target=time.sleep, args=(100,)) for _ in range(60)]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+            for process in processes:
+                process.start()
+            assert wait([reader, *(process.sentinel for process in processes)], 0) == []
+            assert len(os.listdir("/proc/self/fd")) < 95
+            assert threading.active_count() <= 2
+            for process in processes:
+                process.kill()
+            for process in processes:
+                process.join()
+                assert process.exitcode == -9
+        """,
+        method,
+    ).check()
 
 
 def test_where_no_thread_is_to_be_had_the_sentinel_alone_must_do(

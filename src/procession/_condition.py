@@ -83,7 +83,7 @@ class Condition(_std.Condition):
         if n > 0:
             self._waiters.notify(n)
 
-    def wait(self, timeout: float | None = None) -> bool:
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: C901  # a signal may raise between rooms
         """Give the lock back, however often it was taken, sleep until notified, take it again.
 
         False when `timeout` seconds went by.  Whatever is raised, the lock is held again, and a

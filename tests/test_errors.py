@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from procession import errors
+from procession import _waits, errors
 
 LOST = {"pid": 7, "name": "W", "exitcode": -9, "signal": 9, "cause": "killed", "task": "f(1)"}
 
@@ -93,3 +93,20 @@ def test_importing_errors_leaves_slow_modules_alone() -> None:
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'NoSuchError'"):
         errors.NoSuchError  # noqa: B018
+
+
+def test_the_name_of_the_dead_is_found_beside_closed_processes() -> None:
+    processes = [multiprocessing.get_context("fork").Process(target=int) for _ in range(2)]
+    for process in processes:
+        process.start()
+    pid, name = processes[1].pid, processes[1].name
+    processes[0].join()
+    processes[0].close()
+    multiprocessing.process._children.add(processes[0])  # as seen by a thread that looked just before
+    try:
+        assert pid is not None
+        assert _waits.owner_died(pid, pid).name == name
+        assert _waits.owner_died(1, 1).name is None
+    finally:
+        multiprocessing.process._children.discard(processes[0])
+        processes[1].join()

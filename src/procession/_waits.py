@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from multiprocessing import process
+from typing import Any
 
 from .errors import DeadlockError, OwnerDiedError, called
 
@@ -38,10 +40,11 @@ def deadlocked(circle: list[Wait]) -> DeadlockError:
 
 def name_of(pid: int) -> str | None:
     """The name of a process that this one knows: itself, its parent, its children; else None."""
-    known = [process.current_process(), process.parent_process(), *_children()]
-    return next((found.name for found in known if found is not None and found.pid == pid), None)
-
-
-def _children() -> list[process.BaseProcess]:
     # Not active_children(), which reaps: then somebody else's wait for the child would find nothing.
-    return list(process._children)  # type: ignore[attr-defined]
+    children: Any = process._children  # type: ignore[attr-defined]
+    for known in (process.current_process(), process.parent_process(), *children):
+        # Another thread may just have closed it.
+        with suppress(ValueError):
+            if known is not None and known.pid == pid:
+                return str(known.name)
+    return None

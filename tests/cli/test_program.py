@@ -44,7 +44,7 @@ fail()
 def place(tmp_path: Path) -> Path:
     """A folder with a script, a package and a folder to run."""
     package = [f"package/{name}.py" for name in ("__main__", "__init__", "part")]
-    for name in ["show.py", *package, "folder/__main__.py"]:
+    for name in ["show.py", "-odd.py", *package, "folder/__main__.py"]:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(SHOW, encoding="utf-8")
@@ -66,6 +66,8 @@ def place(tmp_path: Path) -> Path:
         ["folder", "1"],
         ["-c", SHOW, "1", "2"],
         ["-c" + SHOW],
+        ["--", "show.py", "--", "-c"],
+        ["--", "-odd.py", "x"],
     ],
     ids=lambda words: " ".join(words)[:20].strip(),
 )
@@ -105,6 +107,7 @@ def test_an_archive_and_a_compiled_file(place: Path) -> None:
 @pytest.mark.parametrize("text", [SHOW, FAIL, "x = (", "import sys\nprint(sys.stdin.read())", ""])
 def test_standard_input(place: Path, text: str) -> None:
     alike("-", "a", cwd=place, stdin=text)
+    alike("--", "-", "a", cwd=place, stdin=text)
 
 
 @pytest.mark.parametrize(

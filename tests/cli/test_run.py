@@ -21,6 +21,7 @@ def test_help(words: list[str]) -> None:
     [
         ([], "usage"),
         (["--follow"], "usage"),
+        (["--"], "usage"),
         (["--wrong", "x.py"], "unknown option --wrong"),
         (["-O", "x.py"], "unknown option -O; those of Python stand before -m procession"),
         (["-m"], "argument expected for the -m option"),
@@ -38,6 +39,15 @@ def test_a_file_with_the_name_of_a_command(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("import sys; print(sys.argv)", encoding="utf-8")
     assert run_python(*LAUNCHER, "run", "run", "x", cwd=tmp_path).check().stdout == "['run', 'x']\n"
     assert run_python(*LAUNCHER, "./run", "x", cwd=tmp_path).check().stdout == "['./run', 'x']\n"
+
+
+def test_after_two_dashes_stands_a_file(tmp_path: Path) -> None:
+    for name in ("run", "--follow", "-mthis"):
+        (tmp_path / name).write_text("import sys; print(sys.argv)", encoding="utf-8")
+        assert run_python(*LAUNCHER, "--", name, "x", cwd=tmp_path).check().stdout == f"['{name}', 'x']\n"
+    result = run_python(*LAUNCHER, "--follow", "--", "-c", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "can't open file" in result.stderr
 
 
 def test_options_after_the_program_are_its_own() -> None:

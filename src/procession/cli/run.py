@@ -16,7 +16,7 @@ Run a program as python does; wherever it or a library that it uses imports
 multiprocessing, it gets procession, and so do the processes that it starts by
 multiprocessing or concurrent.futures.  FILE may also be a folder or an archive
 with a __main__.py; `-` is the standard input.  Write `run` before a FILE whose
-name is that of a command.
+name is that of a command, and `--` before one whose name begins with `-`.
 
   --follow    programs that it starts with the same Python get procession, too
   -h, --help  this text
@@ -26,7 +26,7 @@ name is that of a command.
 def main(words: list[str]) -> None:
     """Run the program that `words` name, to its end."""
     follow = False
-    while words and words[0].startswith("--"):
+    while words and words[0].startswith("--") and words[0] != "--":
         follow |= _option(words[0])
         words = words[1:]
     if not words or words[0] == "-h":
@@ -49,15 +49,25 @@ def _option(word: str) -> bool:
 def _program(words: list[str]) -> tuple[str, str, list[str]]:
     """Kind, what to run, its arguments."""
     first, *rest = words
-    if first[:2] not in {"-m", "-c"}:
-        if first.startswith("-") and first != "-":
-            _refuse(f"unknown option {first}; those of Python stand before -m procession")
-        return ("stdin" if first == "-" else "file"), first, rest
-    if first[2:]:
-        return first[:2], first[2:], rest
-    if not rest:
-        _refuse(f"argument expected for the {first} option")
-    return first, rest[0], rest[1:]
+    if first[:2] in {"-m", "-c"}:
+        return _named(first[:2], [first[2:], *rest] if first[2:] else rest)
+    if first == "--":
+        return _file(rest)
+    if first.startswith("-") and first != "-":
+        _refuse(f"unknown option {first}; those of Python stand before -m procession")
+    return _file(words)
+
+
+def _named(option: str, words: list[str]) -> tuple[str, str, list[str]]:
+    if not words:
+        _refuse(f"argument expected for the {option} option")
+    return option, words[0], words[1:]
+
+
+def _file(words: list[str]) -> tuple[str, str, list[str]]:
+    if not words:
+        _explain(False)
+    return ("stdin" if words[0] == "-" else "file"), words[0], words[1:]
 
 
 def _explain(asked: bool) -> NoReturn:

@@ -314,6 +314,7 @@ class Claims(Shared):
 
 # ---- streams ------------------------------------------------------------------------------
 
+@final
 class Stream:
     """Small messages on a socket, each in one attempt that is done or not begun when it returns.
 

@@ -249,10 +249,12 @@ class _Server:
     def fate(self) -> str:
         """How it came to its end, as far as this process can know."""
         for child in list(_process._children):  # type: ignore[attr-defined]
-            if child.pid == self._pid and child._parent_pid == os.getpid():
-                # Its connections may be closed a moment before it has ended.
-                child.join(1)
-                self._exitcode = child.exitcode
+            # Another thread may just have closed it.
+            with contextlib.suppress(ValueError):
+                if child.pid == self._pid and child._parent_pid == os.getpid():
+                    # Its connections may be closed a moment before it has ended.
+                    child.join(1)
+                    self._exitcode = child.exitcode
         return fate(self._exitcode)
 
 
@@ -261,7 +263,11 @@ def fate(exitcode: int | None) -> str:
     if exitcode is None:
         return "is gone: it was shut down or killed"
     if exitcode < 0:
-        return f"was killed by {signal.Signals(-exitcode).name}"
+        how = f"signal {-exitcode}"
+        # Most of the real-time ones have no name.
+        with contextlib.suppress(ValueError):
+            how = signal.Signals(-exitcode).name
+        return f"was killed by {how}"
     return f"ended with exit code {exitcode}"
 
 

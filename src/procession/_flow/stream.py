@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice, repeat
 from multiprocessing import TimeoutError as _TimeoutError
 from multiprocessing.pool import IMapIterator as _StdIMapIterator
 from multiprocessing.pool import IMapUnorderedIterator as _StdIMapUnorderedIterator
@@ -149,36 +150,35 @@ class Stream(Job):
 
     def _advance(self) -> bool:
         """Go on to the next answers, if there are any."""
-        there = self._there()
         _, end, total, _ = self._current
         outcomes: deque[Outcome] = deque()
         keys: list[int] = []
-        arrivals = iter(there)
-        while len(keys) < MANY:
-            key = end if self._ordered else next(arrivals, -1)
-            answer = there.get(key)
+        for key in self._wanted():
+            answer = self._answers.get(end if key is None else key)
             if answer is None:
                 break
             values, errors = self._scheduler.open(answer)
             outcomes.extend(zip(values, map(errors.get, range(len(values))), strict=True))
-            keys.append(key)
-            end = key + len(values)
+            keys.append(end if key is None else key)
+            end = keys[-1] + len(values)
         if keys:
             self._current = frozenset(keys), end, total + len(outcomes), outcomes
         return bool(keys)
 
-    def _there(self) -> dict[int, Any]:
-        """Answers that are there; in the order in which they came, where that is asked for."""
+    def _wanted(self) -> Iterable[int | None]:
+        """Keys of the answers to go on to, at most so many; None for that of the next in order."""
         with self._scheduler.lock:
             # By the scheduler's rule for takers.
             self._scheduler.settle()
             for key in self._current[0]:
                 self._answers.pop(key, None)
             if self._ordered:
-                return self._answers.copy()
-            while self._arrived and self._arrived[0] not in self._answers:
-                self._arrived.popleft()
-            return {key: self._answers[key] for key in self._arrived if key in self._answers}
+                return repeat(None, MANY)
+            arrived = self._arrived
+            while arrived and arrived[0] not in self._answers:
+                arrived.popleft()
+            # No more than these are looked at: there may be a great many.
+            return dict.fromkeys(islice(filter(self._answers.__contains__, arrived), MANY))
 
     def _ending(self) -> Outcome | None:
         """What comes where nothing is: None if something still may."""

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from functools import partial
+from io import BytesIO
 from typing import Any
 
 from . import _family
@@ -21,6 +23,9 @@ LEAST = 128 << 10
 """Bytes from which on a buffer goes apart."""
 
 _OWN = frozenset({bytes, bytearray})
+
+_HEAD = 64
+"""Bytes at the begin of a pickle in which the name of this module stands, if it has buffers apart."""
 
 
 def set_apart(buffer: pickle.PickleBuffer, apart: list[_family.Buffer]) -> bool:
@@ -56,3 +61,25 @@ def unwrapped(data: bytes, *buffers: Any) -> Any:
     """The object; in pickles this is named as what rebuilds it."""
     # Views, since that is what whoever is given a buffer by pickle expects.
     return pickle.loads(data, buffers=[memoryview(buffer) for buffer in buffers])
+
+
+def load_again(data: Any, taken: list[Any]) -> Any:
+    """As ``pickle.loads``, of what a message brought that carried its buffers.
+
+    Those are appended to `taken` as they are taken: where a signal handler raised in the midst of
+    it, the same can be loaded again, with the same list.
+    """
+    if __name__.encode() not in bytes(data[:_HEAD]):
+        return pickle.loads(data)
+    contents, *buffers = _Unfolded(BytesIO(data)).load().args
+    for take in buffers[len(taken) :]:
+        # One step for the interpreter: taken and kept.
+        taken.extend(map(_family.NativeBuffer._take, take.args[:1]))
+    return unwrapped(contents, *taken)
+
+
+class _Unfolded(pickle.Unpickler):
+    """Loads a parcel as calls that are not made yet."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return partial(partial, super().find_class(module, name))

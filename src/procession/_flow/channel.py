@@ -25,6 +25,9 @@ a note from worker number `first`.  Plain tuples, here and below, since one is m
 Opened = tuple[Sequence[Any], dict[int, BaseException]]
 """What is in an answer: as many values as it counts, None where the dictionary has an error."""
 
+Taken = dict[int, list[Any]]
+"""What of an answer was taken that can be taken but once, by number of result."""
+
 Message = tuple[int, int, int, int, Callable[..., Any], Sequence[Any]]
 """What a worker takes: (mid, mode, block, prompt, function, items); see Call."""
 
@@ -60,7 +63,7 @@ class Whole:
 class Held(Whole):
     """An answer with what it must not lose before it is opened, which can be done but once."""
 
-    __slots__ = ("_answer", "_channel", "_hold", "_lock", "_openeds")
+    __slots__ = ("_answer", "_channel", "_hold", "_lock", "_openeds", "_taken")
 
     def __init__(self, channel: Channel, answer: Any, hold: Any) -> None:
         self._channel = channel
@@ -68,14 +71,16 @@ class Held(Whole):
         self._hold = hold
         self._lock = RLock()
         self._openeds: list[Opened] = []
+        self._taken: Taken = {}
 
     def open(self) -> Opened:
         """See Whole.  Whoever asks, and how often: all get the same."""
         with self._lock:
             if not self._openeds:
-                # One step for the interpreter: opened and kept, whatever signal handler raises then.
-                self._openeds.extend(map(self._channel.open, (self._answer,)))
-                self._answer = self._hold = None
+                # Where a signal handler raises in the midst of it, what was taken stays with us.
+                self._openeds.append(self._channel.open(self._answer, self._taken))
+            self._answer = self._hold = None
+            self._taken = {}
             return self._openeds[0]
 
 
@@ -138,8 +143,13 @@ class Channel(ABC):
         """What the answer is about."""
 
     @abstractmethod
-    def open(self, answer: Any) -> Opened:
-        """Unpickle an answer.  Raises nothing that unpickling raises: that is among the errors."""
+    def open(self, answer: Any, taken: Taken | None = None) -> Opened:
+        """Unpickle an answer.
+
+        Raises nothing that unpickling raises, which is among the errors, only what a signal handler
+        does meanwhile.  Then it can be done again; of an answer that carried something, with the same
+        `taken`, empty at first.
+        """
 
     @abstractmethod
     def nudge(self) -> None:

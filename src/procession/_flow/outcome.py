@@ -3,21 +3,26 @@
 Whatever a task returns or raises, an answer about it arrives.  What cannot be pickled, and an error
 that cannot be rebuilt, is replaced in the worker by an error that says so and holds the traceback;
 what cannot be rebuilt on this side becomes an error when it is opened.  Nothing here raises but for
-want of memory.
+want of memory, and what signal handlers raise while something is rebuilt: that is for whoever asked,
+who may ask again.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.pool import MaybeEncodingError, RemoteTraceback  # type: ignore[attr-defined]
 from types import FunctionType
 from typing import Any
 
+from .._buffers import load_again
 from .._main import MAIN_NAMES
 from ..errors import TransferError
 from ..reduction import dumps, loads, travels
-from .channel import ODD, RESULTS, Opened
+from .channel import ODD, RESULTS, Opened, Taken
 
 __all__ = ["MANY", "ONE", "SCALARS", "open_packed", "pack", "pack_error", "unpack_error"]
 
@@ -58,21 +63,28 @@ def pack(values: Sequence[Any], errors: dict[int, BaseException], carry: list[An
     return MIXED, pickle.dumps(entries, PROTOCOL)
 
 
-def open_packed(kind: int, payload: Any, count: int) -> Opened:
-    """What `pack` packed."""
+def open_packed(kind: int, payload: Any, count: int, taken: Taken | None = None) -> Opened:
+    """What `pack` packed; `taken` as for `Channel.open`."""
     if kind == MANY:
         return loads(payload), {}
     values: list[Any] = [None] * count
     errors: dict[int, BaseException] = {}
     for number, entry in enumerate([payload] if kind == ONE else loads(payload)):
         if type(entry) is tuple:
-            errors[number] = unpack_error(entry)
+            errors[number] = unpack_error(entry, partial(_load, taken, number))
             continue
         try:
-            values[number] = loads(entry)
-        except Exception as error:  # noqa: BLE001 - somebody else's code, and its error is the result
+            values[number] = _load(taken, number, entry)
+        except Exception as error:
+            # Somebody else's code, and its error is the result.
+            if _is_a_handlers(error):
+                raise
             errors[number] = _unbuildable("the result of a task", error)
     return values, errors
+
+
+def _load(taken: Taken | None, number: int, data: Any) -> Any:
+    return loads(data) if taken is None else load_again(data, taken.setdefault(number, []))
 
 
 def pack_error(error: BaseException, carry: list[Any]) -> PackedError:
@@ -86,12 +98,15 @@ def pack_error(error: BaseException, carry: list[Any]) -> PackedError:
         return dumps(_encoding_error(reason, error)), text
 
 
-def unpack_error(packed: PackedError) -> BaseException:
+def unpack_error(packed: PackedError, load: Callable[[Any], BaseException] = loads) -> BaseException:
     """The error, with the worker's traceback as its cause, as the stdlib has it."""
     data, text = packed
     try:
-        error: BaseException = loads(data)
-    except Exception as reason:  # noqa: BLE001 - somebody else's code, and its error is told
+        error = load(data)
+    except Exception as reason:
+        # Somebody else's code, and its error is told.
+        if _is_a_handlers(reason):
+            raise
         error = _unbuildable("the error that a task raised", reason)
         text = f"{text}\nIt cannot be rebuilt here:\n{_chain(reason)}"
     error.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
@@ -134,6 +149,24 @@ def _unbuildable(what: str, reason: BaseException) -> BaseException:
     error = TransferError(f"{what} arrived but cannot be rebuilt: {type(reason).__qualname__}: {reason}")
     error.__cause__ = reason
     return error
+
+
+def _is_a_handlers(error: BaseException) -> bool:
+    """Did a signal handler raise it, which ran in the midst of something?"""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    codes = {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code not in codes:
+        frames = frames.tb_next
+    return frames is not None
+
+
+def _code(handler: Any) -> Any:
+    while isinstance(handler, partial):
+        handler = handler.func
+    called = handler if hasattr(handler, "__code__") else vars(type(handler)).get("__call__")
+    return getattr(called, "__code__", None)
 
 
 def _chain(error: BaseException) -> str:

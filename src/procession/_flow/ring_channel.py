@@ -21,7 +21,21 @@ from .. import _family
 from ..errors import TransferError
 from ..reduction import dumps, loads
 from . import outcome
-from .channel import FAILED, NUDGE, READY, UNREAD, Batch, Channel, Claim, Cut, Head, Link, Message, Opened
+from .channel import (
+    FAILED,
+    NUDGE,
+    READY,
+    UNREAD,
+    Batch,
+    Channel,
+    Claim,
+    Cut,
+    Head,
+    Link,
+    Message,
+    Opened,
+    Taken,
+)
 from .functions import Repertoire, Shelf
 from .task import APPLY, EACH, Call
 
@@ -85,13 +99,13 @@ class RingChannel(Channel):
         """See Channel."""
         return _HEAD.unpack_from(answer) if answer else _NOTHING
 
-    def open(self, answer: Any) -> Opened:
+    def open(self, answer: Any, taken: Taken | None = None) -> Opened:
         """See Channel."""
         _, _, count, kind = self.head(answer)
         payload = memoryview(answer)[_SIZE:]
         if kind in (UNREAD, FAILED):
-            return [None], {0: outcome.unpack_error(loads(payload))}
-        return outcome.open_packed(kind, payload, count)
+            kind, count = outcome.MIXED, 1
+        return outcome.open_packed(kind, payload, count, taken)
 
     def nudge(self) -> None:
         """See Channel."""
@@ -250,4 +264,4 @@ class RingLink(Link):
 
 
 def _packed(error: BaseException, carry: list[Any]) -> bytes:
-    return pickle.dumps(outcome.pack_error(error, carry), _PROTOCOL)
+    return pickle.dumps([outcome.pack_error(error, carry)], _PROTOCOL)

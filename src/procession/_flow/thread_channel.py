@@ -10,7 +10,21 @@ from itertools import islice, repeat
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from .channel import FAILED, NUDGE, READY, RESULTS, Batch, Channel, Claim, Cut, Head, Link, Message, Opened
+from .channel import (
+    FAILED,
+    NUDGE,
+    READY,
+    RESULTS,
+    Batch,
+    Channel,
+    Claim,
+    Cut,
+    Head,
+    Link,
+    Message,
+    Opened,
+    Taken,
+)
 from .task import Call
 
 _NOTHING = (0, 0, 0, NUDGE, None)
@@ -45,7 +59,7 @@ class ThreadChannel(Channel):
         """See Channel."""
         return answer[:4]  # type: ignore[no-any-return]
 
-    def open(self, answer: Any) -> Opened:
+    def open(self, answer: Any, taken: Taken | None = None) -> Opened:
         """See Channel."""
         return answer[4]  # type: ignore[no-any-return]
 

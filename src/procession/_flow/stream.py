@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, repeat
 from multiprocessing import TimeoutError as _TimeoutError
 from multiprocessing.pool import IMapIterator as _StdIMapIterator
 from multiprocessing.pool import IMapUnorderedIterator as _StdIMapUnorderedIterator
+from operator import length_hint
 from threading import RLock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from .job import Job
 from .task import Call
@@ -42,9 +44,10 @@ class _News:
 class Stream(Job):
     """The job of one imap.
 
-    Nothing is lost or given twice if a signal handler raises in a consumer: what it takes from is one
+    Nothing is lost or given twice if a signal handler raises in a consumer.  What it takes from is one
     tuple, `_current`: the answers it came in, the number of the first result after it, how many there
-    have been with these, and what is left of them.
+    have been with these, and what is left of them.  That is an iterator, and who takes from it does so
+    by `for` and then returns: after calls the interpreter runs handlers, but not between these two.
     """
 
     def __init__(self, pool: Any, call: Call, *, ordered: bool) -> None:
@@ -52,7 +55,7 @@ class Stream(Job):
         self._answers: dict[int, Any] = {}
         self._arrived: deque[int] = deque()
         self._flying: set[int] = set()
-        self._current: tuple[frozenset[int], int, int, deque[Outcome]] = (frozenset(), 0, 0, deque())
+        self._current: tuple[frozenset[int], int, int, Iterator[Outcome]] = (frozenset(), 0, 0, iter(()))
         self._end: tuple[int, BaseException | None] | None = None
         self._fatal: BaseException | None = None
         self._taking = RLock()
@@ -109,60 +112,45 @@ class Stream(Job):
     def taken(self) -> int:
         """Results that the consumer has got."""
         _, _, total, left = self._current
-        return total - len(left)
+        return total - length_hint(left)
 
     # ---- asked by the consumer
 
     @property
-    def left(self) -> deque[Outcome]:
-        """Outcomes that are open already: to be taken from the left."""
+    def left(self) -> Iterator[Outcome]:
+        """Outcomes that are open already, for one `for` that takes one."""
         return self._current[3]
 
-    def next(self, timeout: float | None) -> Any:
-        """The next result, or what its task raised.
+    def await_more(self, deadline: float) -> bool:
+        """Wait until `left` has something; False if nothing came by then, in seconds of `monotonic`.
 
-        StopIteration at the end; TimeoutError if nothing comes within `timeout` seconds.
+        Raises StopIteration at the end, or what ended the whole.
         """
-        deadline = None if timeout is None else monotonic() + timeout
-        while (outcome := self._pop()) is None:
-            left = None if deadline is None else deadline - monotonic()
+        while not self._has_more():
+            left = None if deadline == math.inf else deadline - monotonic()
             if not self._scheduler.wait(self.news, left):
-                raise _TimeoutError(f"no result within {timeout} seconds")
-        value, error = outcome
-        return value if error is None else self.fail_with(error)
+                return False
+        return True
 
-    def fail_with(self, error: BaseException) -> NoReturn:
-        """Raise what a task raised."""
-        try:
-            if isinstance(error, StopIteration):
-                # It would end the caller's loop as if there were no more results.
-                raise RuntimeError("a task raised StopIteration") from error  # noqa: TRY004
-            raise error
-        finally:
-            # Or the error's traceback would hold this frame, which holds the error.
-            del error, self
-
-    def _pop(self) -> Outcome | None:
+    def _has_more(self) -> bool:
         with self._taking:
-            if self._current[3] or self._advance():
-                return self._current[3].popleft()
-            return self._ending()
+            return length_hint(self._current[3]) > 0 or self._advance() or self._ends()
 
     def _advance(self) -> bool:
         """Go on to the next answers, if there are any."""
         _, end, total, _ = self._current
-        outcomes: deque[Outcome] = deque()
+        outcomes: list[Outcome] = []
         keys: list[int] = []
         for key in self._wanted():
             answer = self._answers.get(end if key is None else key)
             if answer is None:
                 break
             values, errors = self._scheduler.open(answer)
-            outcomes.extend(zip(values, map(errors.get, range(len(values))), strict=True))
+            outcomes.extend(zip(values, map(_raisable, map(errors.get, range(len(values)))), strict=True))
             keys.append(end if key is None else key)
             end = keys[-1] + len(values)
         if keys:
-            self._current = frozenset(keys), end, total + len(outcomes), outcomes
+            self._current = frozenset(keys), end, total + len(outcomes), iter(outcomes)
         return bool(keys)
 
     def _wanted(self) -> Iterable[int | None]:
@@ -180,25 +168,35 @@ class Stream(Job):
             # No more than these are looked at: there may be a great many.
             return dict.fromkeys(islice(filter(self._answers.__contains__, arrived), MANY))
 
-    def _ending(self) -> Outcome | None:
-        """What comes where nothing is: None if something still may."""
+    def _ends(self) -> bool:
+        """What comes where nothing is: the input's error is taken like a result, one beyond the last."""
         if self._fatal is not None:
-            return None, self._fatal
+            raise self._fatal
         if self._end is None or self.taken < self._end[0]:
-            return None
+            return False
         length, error = self._end
-        if error is None:
+        keys, end, total, _ = self._current
+        if error is None or total > length:
             raise StopIteration
-        self._end = length, None
-        return None, error
+        self._current = keys, end, total + 1, iter([(None, _raisable(error))])
+        return True
 
     def _has_news(self) -> bool:
         keys, end, _, left = self._current
-        if left or self._fatal is not None:
+        if length_hint(left) or self._fatal is not None:
             return True
         if self._end is not None and self.taken >= self._end[0]:
             return True
         return end in self._answers if self._ordered else not self._answers.keys() <= keys
+
+
+def _raisable(error: BaseException | None) -> BaseException | None:
+    """In the place of StopIteration, which would end the caller's loop as if there were no more results."""
+    if not isinstance(error, StopIteration):
+        return error
+    made = RuntimeError("a task raised StopIteration")
+    made.__cause__ = error
+    return made
 
 
 class IMapIterator(_Base):
@@ -227,15 +225,21 @@ class IMapIterator(_Base):
         one may ask again; WorkerLostError if the task's worker died; ProcessError if the pool was
         terminated.
         """
-        try:
-            value, error = self._stream.left.popleft()
-        except IndexError:
-            pass
-        else:
-            return value if error is None else self._stream.fail_with(error)
-        # Out here, so that what is raised while this waits has no IndexError in its traceback.
-        self._refill()
-        return self._stream.next(timeout)
+        deadline: float | None = None
+        while True:
+            for value, error in self._stream.left:
+                if error is None:
+                    return value
+                try:
+                    raise error
+                finally:
+                    # Or the error's traceback would hold this frame, which holds the error.
+                    del error, self
+            if deadline is None:
+                self._refill()
+                deadline = math.inf if timeout is None else monotonic() + timeout
+            if not self._stream.await_more(deadline):
+                raise _TimeoutError(f"no result within {timeout} seconds")
 
     __next__ = next  # noqa: A003
 

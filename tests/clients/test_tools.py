@@ -105,7 +105,7 @@ def alone():
     return "in a process of its own"
 if __name__ == "__main__":
     context = multiprocessing.get_context(sys.argv[1])
-    with context.Pool(2) as pool:
+    with context.Pool(2, work, [0]) as pool:
         print(pool.map(work, range(6)))
         pool.close()
         pool.join()
@@ -118,7 +118,10 @@ if __name__ == "__main__":
 
 
 def test_coverage(place: Path, method: str) -> None:
-    """Of what ran in children, by its own patches of their start."""
+    """Of what ran in children, by its own patches of their start.
+
+    Each worker runs the initializer: of one that came too late for a task coverage says that it has no data.
+    """
     (place / "covered.py").write_text(COVERED, encoding="utf-8")
     settings = "[run]\nconcurrency = multiprocessing\nparallel = True\nsource = .\nomit = package/*\n"
     (place / ".coveragerc").write_text(settings, encoding="utf-8")

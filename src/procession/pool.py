@@ -43,6 +43,8 @@ class Pool(_std.Pool):
 
     Results come in the end, or an error does: a worker that dies is replaced, and the one task that it
     ran raises WorkerLostError; what was pending when the pool was terminated raises ProcessError.
+    Tasks that had ended, but whose answers had not left the worker that died, are run again by another;
+    there are none of `apply`, nor of `imap` with a `chunksize` of 1, but there may be of `map`.
 
     A pool must be closed or terminated; used in a `with` statement it is terminated at its end.
 
@@ -125,6 +127,9 @@ class Pool(_std.Pool):
         `chunksize` items at a time are one worker's, one after the other; by default each item goes to
         whoever is free.  If tasks raise, the others are run nevertheless, then the first error in the
         order of the input is raised.  ValueError if the pool is closed, or for a `chunksize` below 1.
+
+        A worker that dies may have done short tasks that it had not answered, whatever the `chunksize`:
+        they are run again.  Where that must not be, use `imap`.
         """
         return self._map(EACH, func, iterable, chunksize).get()
 
@@ -162,7 +167,8 @@ class Pool(_std.Pool):
         """As `map`, but gives an iterator, which has each result, in order, as soon as it is there.
 
         The input is read only a little further than results are taken.  `next(timeout)` of the iterator
-        raises TimeoutError if nothing comes in time.
+        raises TimeoutError if nothing comes in time.  Where a worker dies, no task is run again that was
+        done, but those of the same chunk may be.
         """
         iterator: IMapIterator = self._imap(IMapIterator, func, iterable, chunksize)
         return iterator

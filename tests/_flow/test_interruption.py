@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from procession._flow.channel import RESULTS, Claim
+from procession._flow.channel import RESULTS, UNREAD, Claim
 from procession._flow.feed import Feed
 from procession._flow.future import ApplyResult, MapResult
 from procession._flow.scheduler import Scheduler
@@ -61,6 +61,21 @@ class HeldChannel(PromptChannel):
         super().send(1, Call(double, EACH), (self.held or ())[:2], 0)
         self.held = ()
         cuts.append((1, 2, 10))
+
+
+class UnreadChannel(PromptChannel):
+    """Its worker cannot read the first message, which has more than one item."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[Any] = []
+
+    def send(self, mid: int, call: Call, items: Sequence[Any], index: int) -> None:
+        self.sent.append(list(items))
+        if len(items) > 1:
+            self._answers.put((mid, 0, 0, UNREAD, ([None], {0: LookupError()})))
+        else:
+            super().send(mid, call, items, index)
 
 
 class NoCallbacks:
@@ -235,6 +250,52 @@ def test_iterating(ordered: bool, chunksize: int) -> None:
         return work, check
 
     assert points(prepare) > 20
+
+
+def test_sending_the_parts_of_a_message() -> None:
+    def prepare() -> Any:
+        stand = Stand(UnreadChannel())
+        stream = Stream(stand, Call(double, EACH), ordered=False)
+        feed = Feed(stand._scheduler, stream, 4, 1)
+        stand._scheduler.begin(stream, feed.begin, list(range(4)))
+        results = IMapIterator(stream, feed.refill, lambda: None)
+        found: list[int] = []
+
+        def work() -> None:
+            found.extend(results)
+
+        def check() -> None:
+            found.extend(results)
+            assert sorted(found) == [0, 2, 4, 6]
+            stand.check()
+
+        return work, check
+
+    assert points(prepare) > 50
+
+
+def test_a_part_that_was_sent_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = Stand(channel := UnreadChannel())
+    scheduler = stand._scheduler
+    launch, left = scheduler._launch, [AlarmError, AlarmError]
+
+    def launch_and_raise(flight: Any) -> None:
+        launch(flight)
+        if len(channel.sent) > 1 and left:
+            # As a handler would that runs right after it.
+            raise left.pop()
+
+    monkeypatch.setattr(scheduler, "_launch", launch_and_raise)
+    stream = Stream(stand, Call(double, EACH), ordered=False)
+    feed = Feed(scheduler, stream, 4, 1)
+    scheduler.begin(stream, feed.begin, list(range(4)))
+    results = IMapIterator(stream, feed.refill, lambda: None)
+    for _ in range(2):
+        with pytest.raises(AlarmError):
+            next(results)
+    assert sorted(results) == [0, 2, 4, 6]
+    assert channel.sent == [[0, 1, 2, 3], [0], [1], [2], [3]]
+    stand.check()
 
 
 def test_beginning_to_iterate() -> None:

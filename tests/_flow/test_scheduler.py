@@ -14,7 +14,7 @@ from procession._flow.future import ApplyResult, MapResult
 from procession._flow.job import Job
 from procession._flow.scheduler import Scheduler
 from procession._flow.shares import even
-from procession._flow.stream import Stream
+from procession._flow.stream import IMapIterator, Stream
 from procession._flow.task import APPLY, EACH, Call
 from procession._flow.thread_channel import ThreadChannel
 from procession.errors import ProcessError
@@ -81,9 +81,10 @@ class Caller:
 
     def take_all(self, stream: Stream) -> list[Any]:
         found: list[Any] = []
+        results = IMapIterator(stream, lambda: None, lambda: None)
         while True:
             try:
-                found.append(stream.next(0))
+                found.append(results.next(0))
             except LostError as error:
                 found.append(error)
             except StopIteration:

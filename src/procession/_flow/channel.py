@@ -188,6 +188,15 @@ class Channel(ABC):
         """
 
 
+def opener(channel: Channel) -> Callable[[Any], Opened]:
+    """What opens answers of all kinds."""
+
+    def opened(answer: Any) -> Opened:
+        return answer.open() if isinstance(answer, Whole) else channel.open(answer)
+
+    return opened
+
+
 class Link(ABC):
     """A worker's end."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from .channel import Failed
 from .task import SPENT, Call
@@ -83,10 +83,10 @@ class Flight:
 
     `done` counts the items answered, in order, `end` those that are its worker's to answer.
     `unread` counts workers that died before they began an item.  `parts`: messages that are to be
-    sent in its place.
+    sent in its place.  `sent`: it is on its way.
     """
 
-    __slots__ = ("call", "done", "end", "items", "job", "parts", "start", "unread")
+    __slots__ = ("call", "done", "end", "items", "job", "parts", "sent", "start", "unread")
 
     def __init__(self, job: Job, start: int, items: Sequence[Any], unread: int = 0) -> None:
         self.job = job
@@ -97,6 +97,7 @@ class Flight:
         self.done = 0
         self.end = len(items)
         self.unread = unread
+        self.sent = False
         self.parts: deque[Flight] | None = None
 
     def part(self, first: int, end: int, unread: int = 0) -> Flight:
@@ -109,3 +110,17 @@ class Flight:
     def is_long(self) -> bool:
         """Are there units that may go to another worker than the first one?"""
         return self.end - self.done > self.call.unit
+
+
+class Callbacks(Protocol):
+    """Who runs callbacks."""
+
+    def owe(self, job: Job) -> None:
+        """`job`, which begins, has callbacks."""
+
+    def due(self, job: Job) -> None:
+        """All of `job` has landed: run its callback, then call `Scheduler.finished`.
+
+        Called under the scheduler's lock, and perhaps twice.  One that is done already is to be
+        forgotten.
+        """

@@ -15,13 +15,11 @@ has items that it has not begun, these are cut off for the others.  A cut is wor
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from threading import RLock, get_ident
-from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import ProcessError
 from .channel import (
@@ -36,35 +34,17 @@ from .channel import (
     Failed,
     Held,
     Notes,
-    Opened,
-    Whole,
+    opener,
 )
 from .helping import Helpers, Waited
-from .job import Flight, Job
+from .job import Callbacks, Flight, Job
 from .loss import doomed, pieces, remains, singly
+from .sharing import Sharing
 
 GLANCE = 64
 """Messages after which who submits looks for answers: or a program that never asks would pile them up."""
 MANY = 64
 """Looks for answers after which a thread that drains looks whether its own has come."""
-PAUSE = 0.002
-"""Seconds from one look whether there is something to cut to the next, where there was; at first."""
-LONG_PAUSE = 0.01
-"""The same at most, however often there was not."""
-
-
-class Callbacks(Protocol):
-    """Who runs callbacks."""
-
-    def owe(self, job: Job) -> None:
-        """`job`, which begins, has callbacks."""
-
-    def due(self, job: Job) -> None:
-        """All of `job` has landed: run its callback, then call `Scheduler.finished`.
-
-        Called under the scheduler's lock, and perhaps twice.  One that is done already is to be
-        forgotten.
-        """
 
 
 class Idle:
@@ -94,15 +74,14 @@ class Scheduler:
         self.lock = RLock()
         self.helpers = Helpers(self.receive, channel.nudge)
         self.idle = Idle(self)
-        self.open = _opener(channel)
+        self.open = opener(channel)
         self._channel = channel
         self._callbacks = callbacks
         self._notes = notes
         self._workers = workers
+        self._sharing = Sharing(channel, self.flying, workers)
         self._inbox: deque[Batch] = deque()
         self._cuts: deque[Cut] = deque()
-        self._seen: dict[int, Claim] = {}
-        self._pause, self._next_look = math.inf, math.inf
         self._glances = 0
         self._unsent: deque[int] = deque()
         self._sending, self._sender = RLock(), 0
@@ -156,20 +135,20 @@ class Scheduler:
             if self._unsent:
                 self._send_parts()
 
-    def _launch(self, flight: Flight) -> int:
+    def _launch(self, flight: Flight) -> None:
         mid, job = next(self._mids), flight.job
         try:
             job.expect(mid)
             self.flying[mid] = flight
             if flight.end > 1 and flight.is_long:
-                self._pause, self._next_look = PAUSE, 0.0
+                self._sharing.expect()
             self._send(mid, flight)
         except BaseException:
             # Nothing may fly that will never land.
             self.flying.pop(mid, None)
             job.landed(mid)
             raise
-        return mid
+        flight.sent = True
 
     def _send(self, mid: int, flight: Flight) -> None:
         try:
@@ -214,7 +193,9 @@ class Scheduler:
         if flight is None or flight.parts is None:
             return
         while flight.parts:
-            self._launch(flight.parts[0])
+            # A signal handler may have raised between this and that, the last time.
+            if not flight.parts[0].sent:
+                self._launch(flight.parts[0])
             flight.parts.popleft()
         with self.lock:
             self._land(mid, flight)
@@ -235,12 +216,12 @@ class Scheduler:
     def receive(self, timeout: float) -> None:
         """Wait up to `timeout` seconds for answers, and work off all that have come."""
         self._work_off()
-        self._channel.receive(self._inbox, min(timeout, self._pause))
+        self._channel.receive(self._inbox, min(timeout, self._sharing.pause))
         self._work_off()
         if self._channel.backlog():
             self.drain()
-        if monotonic() > self._next_look:
-            self._share()
+        if self._sharing.share(self._cuts):
+            self._work_off()
 
     def wait(self, waited: Waited, timeout: float | None = None) -> bool:
         """Help until `waited` is done; False if it is not within `timeout` seconds."""
@@ -324,37 +305,6 @@ class Scheduler:
             self.helpers.wake(self.idle)
 
     # ---- from the busy to the idle
-
-    def _share(self) -> None:
-        """Cut off what a worker has not begun, if others have nothing to take or it is at one item long."""
-        drained = self._channel.is_drained()
-        seen, self._seen = self._seen, {}
-        wanted = [want for slot in range(self._workers) for want in self._wanted(slot, drained, seen)]
-        if wanted:
-            self._channel.cut(self._cuts, wanted)
-            self._pause = PAUSE
-            self._work_off()
-            self._next_look = monotonic() + PAUSE
-            return
-        pause = min(2 * self._pause, LONG_PAUSE)
-        # Until a long one is sent, which may be in this very moment: so first this, then a look.
-        self._pause = self._next_look = math.inf
-        if not drained or any(flight.is_long for flight in tuple(self.flying.values())):
-            self._pause, self._next_look = pause, monotonic() + pause
-
-    def _wanted(self, slot: int, drained: bool, seen: dict[int, Claim]) -> Iterable[tuple[int, int, int]]:
-        claim = self._channel.claim(slot)
-        flight = None if claim is None else self.flying.get(claim.mid)
-        if claim is None or flight is None:
-            return
-        self._seen[slot] = claim
-        unit = flight.call.unit
-        if (
-            claim.span
-            and claim.begun + claim.span + unit <= claim.end
-            and (drained or seen.get(slot) == claim)
-        ):
-            yield slot, claim.mid, unit
 
     def _cut_off(self, mid: int, first: int) -> None:
         """Items from `first` on of a message are no worker's any more: have them sent again.
@@ -442,10 +392,3 @@ class Scheduler:
 
 def _disowned() -> BaseException:
     return ProcessError("this is a fork of the process that made the pool")
-
-
-def _opener(channel: Channel) -> Callable[[Any], Opened]:
-    def opened(answer: Any) -> Opened:
-        return answer.open() if isinstance(answer, Whole) else channel.open(answer)
-
-    return opened

@@ -43,7 +43,7 @@ _HEAD = struct.Struct("<QIIB")
 _SIZE = _HEAD.size
 _NOTHING = (0, 0, 0, NUDGE)
 _BATCH = 256
-"""Most answers that are received at once."""
+"""Most answers that are received at once, as long as they carry nothing."""
 
 _PROTOCOL = pickle.HIGHEST_PROTOCOL
 
@@ -55,9 +55,12 @@ class RingChannel(Channel):
         self._tasks: Any = _family.Ring()
         self._answers: Any = _family.Ring()
         self._claims: Any = _family.Claims(size)
+        # How many at once, and whether to wait.  What a batch carried is held until the last of its answers
+        # is opened: where answers carry something each is a batch.
+        self._most: list[int] = [1, False]
         # One after the other: answers, and what they carried.
         self._batches: Iterator[Batch] = zip(
-            starmap(self._answers.get_many, repeat((_BATCH, False))),
+            starmap(self._answers.get_many, repeat(self._most)),
             starmap(self._answers.hand_over_carried, repeat(())),
             strict=False,
         )
@@ -90,6 +93,10 @@ class RingChannel(Channel):
             # One step for the interpreter: between taking answers and having them in the inbox there
             # is no moment in which a signal handler could run, raise, and lose them.
             inbox.extend(islice(self._batches, 1))
+            # Unless another thread has worked it off by now: then the next will tell.
+            for answers, hold in tuple(inbox)[-1:]:
+                if answers:
+                    self._most[0] = min(2 * self._most[0], _BATCH) if hold is None else 1
 
     def backlog(self) -> int:
         """See Channel."""

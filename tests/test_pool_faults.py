@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from procession._flow import oom
 from procession.errors import WorkerLostError
 from tests.kit import alive, eventually, kill, run_script
 from tests.pools import (
@@ -319,6 +320,26 @@ def test_all_workers_may_die_at_once(ctx: Any, tmp_path: Any) -> None:
             with pytest.raises(WorkerLostError):
                 results.next(LONG)
         assert pool.map(square, range(9), 1) == [i * i for i in range(9)]
+    pool.join()
+
+
+def test_all_who_are_killed_together_for_want_of_memory_are_told_why(
+    ctx: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = tmp_path / "count"
+    count.write_text("oom_kill 3\n")
+    monkeypatch.setattr(oom, "MOMENT", LONG)
+    with ctx.Pool(2) as pool:
+        pool._engine.crew._killed_for_memory = oom.Count(tmp_path / "none", tmp_path / "none", count)
+        pids = [tmp_path / "one", tmp_path / "other"]
+        pending = [pool.apply_async(touch_and_sleep, (str(path), LONG)) for path in pids]
+        assert eventually(lambda: all(read(path) for path in pids))
+        count.write_text("oom_kill 5\n")
+        for result, path in zip(pending, pids, strict=True):
+            kill(read(path)[0])
+            with pytest.raises(WorkerLostError, match="for want of memory") as caught:
+                result.get(LONG)
+            assert "perhaps this process" in str(caught.value.cause)
     pool.join()
 
 

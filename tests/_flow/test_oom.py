@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from procession._flow import oom
 from procession._flow.oom import Count
 
 BOTH = ["7:memory:/box/inner", "0::/box/inner"]
@@ -26,7 +27,9 @@ def write(place: Path, count: int) -> None:
         ("", "../machine"),
     ],
 )
-def test_it_rises_once(tmp_path: Path, line: str, place: str) -> None:
+def test_it_rises_once(tmp_path: Path, line: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([10.0, 20.0, 24.0, 25.0])
+    monkeypatch.setattr(oom, "monotonic", lambda: next(times))
     root, membership, machine = tmp_path / "groups", tmp_path / "cgroup", tmp_path / "machine"
     root.mkdir()
     membership.write_text(line and f"{line}\n")
@@ -35,6 +38,8 @@ def test_it_rises_once(tmp_path: Path, line: str, place: str) -> None:
     count = Count(membership, root, machine)
     assert not count.has_risen()
     write(root / place, 5)
+    assert count.has_risen()
+    # For whoever was killed together with the first.
     assert count.has_risen()
     assert not count.has_risen()
 

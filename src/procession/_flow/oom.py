@@ -5,13 +5,18 @@ A worker that died of SIGKILL while the count rose was most likely the one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 _MACHINE = Path("/proc/vmstat")
+
+MOMENT = 5.0
+"""Seconds within which processes count as killed together: one look at the count is for all of them."""
 
 
 class Count:
@@ -23,10 +28,14 @@ class Count:
         counts = ((place, _read(place)) for place in (*_places(membership, root), machine))
         self._place, self._seen = next((found for found in counts if found[1] is not None), (machine, None))
 
+        self._rose = -math.inf
+
     def has_risen(self) -> bool:
-        """Since it was asked last, or made."""
-        before, self._seen = self._seen, _read(self._place)
-        return before is not None and self._seen is not None and self._seen > before
+        """Since it was asked last, or made; or was that found out within the last moment?"""
+        now, before, self._seen = monotonic(), self._seen, _read(self._place)
+        if before is not None and self._seen is not None and self._seen > before:
+            self._rose = now
+        return now - self._rose < MOMENT
 
 
 def _places(membership: Path, root: Path) -> Iterator[Path]:

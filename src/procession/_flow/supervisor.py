@@ -177,7 +177,10 @@ class ProcessCrew(Crew):
     def _cause(self, worker: Any) -> str | None:
         if worker.exitcode != -signal.SIGKILL or not self._killed_for_memory.has_risen():
             return None
-        return "the kernel has killed for want of memory since this pool's last loss, perhaps this process"
+        return (
+            "the kernel has killed for want of memory since this pool's last loss or shortly before it, "
+            "perhaps this process"
+        )
 
 
 def _ending(worker: Any) -> str:

@@ -52,7 +52,8 @@ class Feed:
         self._single = single
         self._units = 1
         self._filled = 0, 0.0
-        self._ahead: float = max(AHEAD, 2 * size) * chunksize
+        self._most = max(AHEAD, 2 * size)
+        self._ahead: float = self._most * chunksize
         self._piece: list[Any] = []
         self._failure: BaseException | None = None
         self._sent = 0
@@ -110,7 +111,7 @@ class Feed:
             # Not all at once: others may have kept the consumer waiting.
             self._units = max(1, self._units // 2, min(TOGETHER, int(HOLD / pace), 2 * self._units))
             if self._ahead != math.inf:
-                self._ahead = max(AHEAD, 2 * self._workers) * self._chunksize * self._units
+                self._ahead = self._most * self._chunksize * self._units
 
     def orphan(self) -> None:
         """Nobody will take results any more.  Called where the iterator is dropped, at any moment."""
@@ -134,7 +135,11 @@ class Feed:
         """Items that may be sent before somebody takes results, or their tasks are done."""
         if self._ahead == math.inf:
             return math.inf
-        pending = self._stream.on_the_way * self._chunksize
+        messages = self._stream.on_the_way
+        if messages >= self._most:
+            # Sent while a message had fewer units: there would be too many for a while.
+            return 0
+        pending = messages * self._chunksize
         return self._ahead - (pending if self._orphaned else self._sent - self._stream.taken)
 
     def _read_on(self) -> None:

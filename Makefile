@@ -72,6 +72,6 @@ soak: ## a million tasks through one pool, memory and descriptors watched: TASKS
 	@$(VENV_PYTHON) -m tests.faults.soak --tasks $(or $(TASKS),1000000) $(ARGS)
 
 clean: ## remove what was built and the virtual environment
-	rm -rf .venv rust/target build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-clients rust/target build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	rm -rf benchmarks/results src/procession/_core.*.so
 	find src tests tools examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

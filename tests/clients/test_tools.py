@@ -134,3 +134,27 @@ def test_coverage(place: Path, method: str) -> None:
         reports.append((ran.stdout, ran.stderr, report))
     assert reports[0] == reports[1]
     assert " 94%   19" in reports[0][2], reports[0][2]
+
+
+CASE = """
+class Case{n}(SimpleTestCase):
+    def test_it(self):
+        self.assertLess({n}, 7)
+        self.assertIn("PoolWorker", multiprocessing.current_process().name)
+"""
+
+
+def test_django(place: Path) -> None:
+    """Its parallel test runner: a pool with an initializer, whose results are told as they come."""
+    head = "import multiprocessing\nfrom django.test import SimpleTestCase\n"
+    (place / "tests.py").write_text(head + "".join(CASE.format(n=n) for n in range(9)), encoding="utf-8")
+    (place / "settings.py").write_text("INSTALLED_APPS = []\n", encoding="utf-8")
+    words = ["-m", "django", "test", "--parallel", "2", "--settings", "settings", "--pythonpath", "."]
+    found = []
+    for plain in (False, True):
+        result = run(place, *words, plain=plain)
+        told = [line for line in result.stderr.splitlines() if line.startswith(("FAIL", "ERROR", "Assert"))]
+        found.append((result.returncode, sorted(told)))
+    failed = [f"FAIL: test_it (tests.Case{n}.test_it)" for n in (7, 8)]
+    errors = [f"AssertionError: {n} not less than 7" for n in (7, 8)]
+    assert found == [(1, sorted([*errors, *failed, "FAILED (failures=2)"]))] * 2

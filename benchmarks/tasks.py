@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-__all__ = ["build", "nothing", "pick", "same", "size", "sleep"]
+__all__ = ["nothing", "pick", "same", "size", "sleep"]
 
 
 def nothing(number: int) -> int:
@@ -29,8 +29,3 @@ def sleep(seconds: float) -> None:
 def pick(data: Any, number: int) -> float:
     """A little of something big that the function carries."""
     return float(data[number])
-
-
-def build(number: int) -> list[int]:
-    """A result that takes some making."""
-    return [number] * 10

@@ -1,5 +1,5 @@
-"""Signal handlers that raise while results of a pool are rebuilt: the handler's error comes out, and
-whoever asks again gets the result.
+"""Signal handlers that raise while results of a pool are rebuilt, or its arguments pickled: the handler's
+error comes out.  Whoever asks again gets the result; what was not submitted is not run.
 """
 
 import functools
@@ -24,16 +24,6 @@ class UrgentError(BaseException):
 
 def interrupt(kind: type[BaseException], _: int, __: FrameType | None) -> None:
     raise kind
-
-
-class Handler:
-    """Callable, and no function."""
-
-    def __init__(self, kind: type[BaseException]) -> None:
-        self.kind = kind
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        raise self.kind
 
 
 class Ringing:
@@ -150,18 +140,38 @@ def test_the_same_for_errors_of_tasks(ctx: Any, error: Any, way: Any) -> None:
     assert (caught.value.args[0] == 3).all()
 
 
-def test_a_handler_may_be_any_callable() -> None:
-    from procession._flow.outcome import open_packed, pack
+# ---- on the way out --------------------------------------------------------------------------
 
-    kind, payload = pack([Ringing()], {}, [])
-    before = signal.signal(signal.SIGUSR1, Handler(OrdinaryError))
-    try:
-        Ringing.due = 1
-        with pytest.raises(OrdinaryError):
-            open_packed(kind, payload, 1)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-        Ringing.due = 0
-    values, errors = open_packed(kind, payload, 1)
-    assert type(values[0]) is Ringing
-    assert errors == {}
+
+class Calling:
+    """Pickled with a signal to this process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        signal.raise_signal(signal.SIGUSR1)
+        return int, (5,)
+
+
+SUBMISSIONS: dict[str, Callable[[Any], Any]] = {
+    "apply": lambda pool: pool.apply(abs, (Calling(),)),
+    "apply_async": lambda pool: pool.apply_async(abs, (), {"x": Calling()}),
+    "callback": lambda pool: pool.apply_async(abs, (Calling(),), callback=print, error_callback=print),
+    "function": lambda pool: pool.apply_async(Calling().__reduce__),
+    "map in one message": lambda pool: pool.map_async(abs, [1, Calling(), 3], 3),
+    "map in several": lambda pool: pool.map(abs, [1, Calling(), 3], 1),
+    "starmap": lambda pool: pool.starmap(pow, [(1, 2), (Calling(), 2)]),
+    "imap": lambda pool: next(pool.imap(abs, [Calling()])),
+    "imap_unordered": lambda pool: next(pool.imap_unordered(abs, [1, Calling(), 3], 3)),
+}
+
+
+@pytest.mark.parametrize("submit", SUBMISSIONS.values(), ids=SUBMISSIONS)
+def test_what_a_handler_raises_while_arguments_are_pickled_breaks_off_the_submission(
+    ctx: Any, error: Any, submit: Any
+) -> None:
+    with ctx.Pool(1) as pool:
+        with pytest.raises(error):
+            submit(pool)
+        assert pool.map(abs, [-1, -2]) == [1, 2]
+        assert not pool._cache
+        pool.close()
+        pool.join()

@@ -17,6 +17,7 @@ from typing import Any
 
 from . import _rebuild
 from ._duplicates import close_duplicates, give_back
+from ._handlers import raised_by_handler
 from ._pickling import Pickler, Reduced, Table
 
 SECONDS = 1.0
@@ -32,7 +33,10 @@ def find_culprit(value: object, table: Table) -> str:
     tracer = _Tracer(table)
     try:
         tracer.dump(value)
-    except Exception:  # noqa: BLE001 - whatever it is, it was raised before
+    except Exception as error:
+        if raised_by_handler(error):
+            raise
+        # Whatever it is, it was raised before.
         if tracer.seen:
             paths = _paths(value, tracer)
             # What its __reduce__ made on the way is found nowhere; then its maker is blamed.
@@ -93,8 +97,10 @@ def _parts(thing: Any, tracer: _Tracer) -> Iterator[Part]:
     else:
         try:
             reduced = tracer.reduced(thing)
-        except Exception:  # noqa: BLE001 - that may be the very error
-            return
+        except Exception as error:
+            if raised_by_handler(error):
+                raise
+            return  # that may be the very error
         if isinstance(reduced, tuple):
             yield from _parts_of_reduced(thing, *itertools.islice(reduced, 5))
 

@@ -27,6 +27,7 @@ from ._flow.job import Callback
 from ._flow.shares import even, shares
 from ._flow.stream import IMapIterator, IMapUnorderedIterator, Stream
 from ._flow.task import APPLY, EACH, STAR, Call
+from ._handlers import raised_by_handler
 
 __all__ = ["Pool", "ThreadPool"]
 
@@ -330,7 +331,7 @@ def _listed(iterable: Iterable[Any]) -> tuple[Sequence[Any], Exception | None]:
     try:
         return list(iterable), None
     except Exception as error:
-        if not hasattr(iterable, "__len__"):
+        if not hasattr(iterable, "__len__") or raised_by_handler(error):
             raise
         return [], error
 

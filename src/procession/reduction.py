@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from . import _alias, _origin
 from ._duplicates import give_back
+from ._handlers import raised_by_handler
 from ._main import MAIN_NAMES, importable_main
 from .errors import TransferAttributeError, TransferError, TransferRecursionError, TransferTypeError
 
@@ -63,7 +64,7 @@ def dumps(obj: object, carry: list[Any] | None = None, *, label: str = "", in_ba
     own ``__reduce__`` or ``__getstate__`` failed; one that is also a TypeError, AttributeError or
     RecursionError if the original was.  Other RuntimeErrors (stdlib objects that must be
     inherited raise them), OSError and MemoryError come as they are, with a note of the path; so
-    do KeyboardInterrupt and SystemExit.
+    do KeyboardInterrupt and SystemExit, and whatever a signal handler raises meanwhile.
     """
     kind = type(obj)
     if kind in _SCALARS or (kind is tuple and len(obj) < 9 and _SCALARS.issuperset(map(type, obj))):  # type: ignore[arg-type, call-overload]
@@ -225,8 +226,9 @@ def _dumps(obj: object, carry: list[Any], label: str, in_band: bool) -> bytes | 
                 pickler.clear_memo()
                 desk.idle.append(pickler)
             return buffers.finish(data)
-    except _REFUSALS:
-        pass
+    except _REFUSALS as error:
+        if raised_by_handler(error):
+            raise
     except Exception as error:  # noqa: BLE001 - raised again
         _fail(obj, error, desk.table, label)
     finally:
@@ -269,6 +271,8 @@ def _dumps_by_value(obj: object, table: _Table, label: str, in_band: bool) -> by
 
 
 def _fail(obj: object, error: Exception, table: _Table, label: str) -> NoReturn:
+    if raised_by_handler(error):
+        raise error
     path = label
     if not isinstance(error, (RecursionError, OSError, MemoryError)):
         # Of one nested too deeply the way would be as long as it is deep.

@@ -10,8 +10,6 @@ who may ask again.
 from __future__ import annotations
 
 import pickle
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.pool import MaybeEncodingError, RemoteTraceback  # type: ignore[attr-defined]
@@ -19,6 +17,7 @@ from types import FunctionType
 from typing import Any
 
 from .._buffers import load_again
+from .._handlers import raised_by_handler
 from .._main import MAIN_NAMES
 from ..errors import TransferError
 from ..reduction import dumps, loads, travels
@@ -77,7 +76,7 @@ def open_packed(kind: int, payload: Any, count: int, taken: Taken | None = None)
             values[number] = _load(taken, number, entry)
         except Exception as error:
             # Somebody else's code, and its error is the result.
-            if _is_a_handlers(error):
+            if raised_by_handler(error):
                 raise
             errors[number] = _unbuildable("the result of a task", error)
     return values, errors
@@ -105,7 +104,7 @@ def unpack_error(packed: PackedError, load: Callable[[Any], BaseException] = loa
         error = load(data)
     except Exception as reason:
         # Somebody else's code, and its error is told.
-        if _is_a_handlers(reason):
+        if raised_by_handler(reason):
             raise
         error = _unbuildable("the error that a task raised", reason)
         text = f"{text}\nIt cannot be rebuilt here:\n{_chain(reason)}"
@@ -149,24 +148,6 @@ def _unbuildable(what: str, reason: BaseException) -> BaseException:
     error = TransferError(f"{what} arrived but cannot be rebuilt: {type(reason).__qualname__}: {reason}")
     error.__cause__ = reason
     return error
-
-
-def _is_a_handlers(error: BaseException) -> bool:
-    """Did a signal handler raise it, which ran in the midst of something?"""
-    if threading.current_thread() is not threading.main_thread():
-        return False
-    codes = {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code not in codes:
-        frames = frames.tb_next
-    return frames is not None
-
-
-def _code(handler: Any) -> Any:
-    while isinstance(handler, partial):
-        handler = handler.func
-    called = handler if hasattr(handler, "__code__") else vars(type(handler)).get("__call__")
-    return getattr(called, "__code__", None)
 
 
 def _chain(error: BaseException) -> str:

@@ -21,6 +21,7 @@ from itertools import count
 from threading import RLock, get_ident
 from typing import Any
 
+from .._handlers import raised_by_handler
 from ..errors import ProcessError
 from .channel import (
     FAILED,
@@ -100,7 +101,9 @@ class Scheduler:
             self._enter(job)
             try:
                 self._channel.prepare(job.call, once=once)
-            except Exception as error:  # noqa: BLE001 - get() raises it
+            except Exception as error:
+                if raised_by_handler(error):
+                    raise
                 self.reject(job, error)
             else:
                 submit(*args)
@@ -153,7 +156,10 @@ class Scheduler:
     def _send(self, mid: int, flight: Flight) -> None:
         try:
             self._channel.send(mid, flight.call, flight.items, flight.start)
-        except Exception as error:  # noqa: BLE001 - somebody else's code, or no memory: get() raises it
+        except Exception as error:
+            # Somebody else's code, or no memory: get() raises it.
+            if raised_by_handler(error):
+                raise
             with self.lock:
                 self._fail_or_part(mid, flight, Failed(error))
 

@@ -22,10 +22,21 @@ on_arrival: Callable[[], None] | None = None
 _GRACE = 2.0
 """Seconds that daemons have to end on SIGTERM when the program exits; then they are killed."""
 
+_CHILDREN = "procession_children"
+"""Name, in a process's configuration, of whether it may have children though it is daemonic."""
+
 _last_moment: float | None = None
 
 started_by: str | None = None
 """In a child whose context does not know it yet: the start method by which it was started."""
+
+
+def admit_children() -> None:
+    """Let this process have children though it is daemonic, as are they and theirs by default.
+
+    The stdlib refuses, since it could not end them when their parent is ended.
+    """
+    current_process()._config[_CHILDREN] = True  # type: ignore[attr-defined]
 
 
 class Process(BaseProcess):
@@ -33,7 +44,8 @@ class Process(BaseProcess):
 
     `group` is None.  `name` is for people; by default it tells the class and the place in the
     tree of processes.  A process with `daemon=True` is terminated when its parent ends and killed
-    when its parent is; it may have no children.  By default `daemon` is that of the creator.
+    when its parent is; it may have no children, unless it runs tasks of a pool.  By default `daemon`
+    is that of the creator.
 
     Raises TypeError if `target` is neither None nor callable.
     """
@@ -62,19 +74,25 @@ class Process(BaseProcess):
     def start(self) -> None:
         """Start the process; at most once an object.
 
-        Raises AssertionError for a second start, in a daemonic process, or in another process
-        than the one that made the object; TransferError if the start method pickles (all but
+        Raises AssertionError for a second start, in a daemonic process that is no pool's worker,
+        or in another process than the one that made the object; TransferError if the start method pickles (all but
         fork) and the target or an argument cannot be; OSError where the system refuses.
         """
         self._check_closed()  # type: ignore[attr-defined]
         _demand(self._popen is None, "cannot start a process twice: make a new Process for another run")
         self._demand_ours("can only start a process object created by current process")
+        config = current_process()._config  # type: ignore[attr-defined]
         _demand(
-            not current_process()._config.get("daemon"),  # type: ignore[attr-defined]
+            not config.get("daemon") or config.get(_CHILDREN),
             "daemonic processes are not allowed to have children: make this process with daemon=False,"
             " or start the child from its parent",
         )
-        super().start()
+        active_children()  # takes the exit codes of those who have ended
+        self._popen = self._Popen(self)
+        self._sentinel = self._popen.sentinel
+        # They may hold this object, and have been given to the child.
+        del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
+        _std._children.add(self)  # type: ignore[attr-defined]
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the process has ended, at most `timeout` seconds (None: without limit).

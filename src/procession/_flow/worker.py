@@ -15,6 +15,7 @@ from multiprocessing.process import current_process
 from time import monotonic
 from typing import Any
 
+from ..process import admit_children
 from ..start import lifeline
 from .channel import Link, Message
 from .task import EACH, STAR
@@ -60,8 +61,9 @@ def main(link: Link, begin: Begin, most: int | None, blocked: bool = False) -> N
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
     if not current_process().daemon:
-        # A process class of the program's own that is none, so that tasks may start processes.
+        # A process class of the program's own that is none.
         lifeline.die_with_parent()
+    admit_children()
     _part_from_siblings()
     if not work(link, begin, most, guard):
         sys.exit(1)

@@ -75,8 +75,9 @@ class Process(BaseProcess):
         """Start the process; at most once an object.
 
         Raises AssertionError for a second start, in a daemonic process that is no pool's worker,
-        or in another process than the one that made the object; TransferError if the start method pickles (all but
-        fork) and the target or an argument cannot be; OSError where the system refuses.
+        or in another process than the one that made the object; TransferError if the start method
+        pickles (all but fork) and the target or an argument cannot be; OSError where the system
+        refuses.
         """
         self._check_closed()  # type: ignore[attr-defined]
         _demand(self._popen is None, "cannot start a process twice: make a new Process for another run")

@@ -3,10 +3,12 @@
 import faulthandler
 import os
 import signal
+import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 KINDS = ["fork", "spawn", "forkserver", "threads"]
 LONG = 30.0
@@ -145,6 +147,32 @@ def raise_chained(_: Any = None) -> None:
         raise KeyError("the cause")
     except KeyError as error:
         raise ValueError("the effect") from error
+
+
+def raise_group(_: Any = None) -> None:
+    try:
+        raise_chained()
+    except ValueError as error:
+        error.add_note("of its first")
+        group = ExceptionGroup("many", [error, ExceptionGroup("nested", [OSError("deep")])])
+    group.add_note("of the group")
+    raise group
+
+
+def foreign() -> type[Exception]:
+    """A class of a module that there is in this process alone."""
+    if "only_there" not in sys.modules:
+        module = sys.modules["only_there"] = types.ModuleType("only_there")
+        exec("class ForeignError(Exception): pass", vars(module))
+    return cast("type[Exception]", sys.modules["only_there"].ForeignError)
+
+
+def give_foreign(_: Any = None) -> Exception:
+    return foreign()()
+
+
+def raise_foreign(_: Any = None) -> None:
+    raise foreign()("its text")
 
 
 def set_global(value: Any) -> None:

@@ -12,12 +12,15 @@ from tests.pools import (
     LONG,
     BreaksWhenLoaded,
     Unpicklable,
+    give_foreign,
     give_unbuildable_on_three,
     give_unpicklable,
     identity,
     make_pool,
     pid,
     raise_chained,
+    raise_foreign,
+    raise_group,
     raise_it,
     raise_unbuildable,
     raise_unpicklable,
@@ -102,6 +105,34 @@ class TestMessages:
         assert 'raise KeyError("the cause")' in cause.tb
         assert 'raise ValueError("the effect") from error' in cause.tb
         assert "procession" not in cause.tb
+
+    def test_notes_and_groups(self, pool: Any) -> None:
+        with pytest.raises(ExceptionGroup, match="many") as caught:
+            pool.apply(raise_group)
+        group, text = caught.value, str(caught.value.__cause__)
+        assert group.__notes__ == ["of the group"]
+        assert group.exceptions[0].__notes__ == ["of its first"]
+        assert isinstance(group.exceptions[1], ExceptionGroup)
+        for words in (
+            "in raise_group",
+            'raise KeyError("the cause")',
+            "ValueError: the effect",
+            "of the group",
+            "of its first",
+            "OSError: deep",
+        ):
+            assert words in text
+
+    def test_classes_that_are_missing_here(self, pool: Any) -> None:
+        with pytest.raises(TransferError, match="No module named 'only_there'") as caught:
+            pool.apply(give_foreign)
+        assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+        with pytest.raises(TransferError, match="No module named 'only_there'") as caught:
+            pool.apply(raise_foreign)
+        text = str(caught.value.__cause__)
+        assert "ForeignError: its text" in text
+        assert "in raise_foreign" in text
+        assert "in unpack_error" in text
 
     @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), StopIteration(5)])
     def test_errors_that_are_not_exceptions(self, pool: Any, error: BaseException) -> None:

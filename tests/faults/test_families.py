@@ -300,5 +300,7 @@ def test_a_fork_of_the_users_that_exits_disturbs_no_pool_and_no_child(method: st
             assert child.is_alive()
         """,
         method,
+        # From 3.12 on the interpreter warns of any fork where threads are about: the pool has some.
+        env={"PYTHONWARNINGS": "ignore:This process:DeprecationWarning"},
     ).check()
     assert result.stderr == ""

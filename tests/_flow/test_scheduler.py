@@ -347,3 +347,19 @@ def test_a_job_that_was_broken_off_is_no_trouble_when_its_worker_dies() -> None:
     caller.desk.reply(again, 0, [4])
     caller._scheduler.drain()
     assert caller._scheduler.is_idle
+
+
+def test_what_ends_while_it_is_submitted_is_not_sent() -> None:
+    caller = Caller()
+    result: Any = MapResult(caller, 2, 4, call=Call(square, EACH))
+
+    def submit() -> None:
+        # As another thread does that terminates the pool, in this very moment.
+        caller._scheduler.fail(result, ProcessError("terminated"))
+        result.submit(list(range(4)), even(range(4), 2))
+
+    caller._scheduler.begin(result, submit)
+    assert not caller.desk.messages
+    assert not caller._scheduler.flying
+    with pytest.raises(ProcessError, match="terminated"):
+        result.get(0)

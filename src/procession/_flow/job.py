@@ -107,6 +107,11 @@ class Flight:
         return part
 
     @property
+    def is_void(self) -> bool:
+        """Had the job ended, by another thread, before this was made?"""
+        return self.call is SPENT
+
+    @property
     def is_long(self) -> bool:
         """Are there units that may go to another worker than the first one?"""
         return self.end - self.done > self.call.unit

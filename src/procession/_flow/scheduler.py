@@ -83,10 +83,9 @@ class Scheduler:
         self._sharing = Sharing(channel, self.flying, workers)
         self._inbox: deque[Batch] = deque()
         self._cuts: deque[Cut] = deque()
-        self._glances = 0
         self._unsent: deque[int] = deque()
         self._sending, self._sender = RLock(), 0
-        self._mids = count(1)
+        self._glances, self._mids = 0, count(1)
         self._why_over: Callable[[], BaseException] | None = None
 
     # ---- on the way out
@@ -139,6 +138,8 @@ class Scheduler:
                 self._send_parts()
 
     def _launch(self, flight: Flight) -> None:
+        if flight.is_void:
+            return
         mid, job = next(self._mids), flight.job
         try:
             job.expect(mid)
@@ -157,7 +158,6 @@ class Scheduler:
         try:
             self._channel.send(mid, flight.call, flight.items, flight.start)
         except Exception as error:
-            # Somebody else's code, or no memory: get() raises it.
             if raised_by_handler(error):
                 raise
             with self.lock:

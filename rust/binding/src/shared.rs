@@ -144,6 +144,11 @@ impl<T> Words<T> {
         self.heap.spin(&self.credit, ready)
     }
 
+    /// Spin in the caller's own way, where that is worth it.
+    pub fn spin_as(&self, spin: impl FnOnce() -> bool) -> bool {
+        self.heap.spin_as(&self.credit, spin)
+    }
+
     /// The words; RuntimeError if a fork cost this process its holds.
     #[inline]
     pub fn get(&self) -> PyResult<&T> {

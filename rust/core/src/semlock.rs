@@ -137,6 +137,17 @@ impl SemLock {
         took
     }
 
+    /// Take it if another process gives it back within some microseconds.
+    pub fn acquire_soon(&self, caller: &Caller) -> bool {
+        let took = self.kind() != Kind::Semaphore
+            && self.mutex.holder() != caller.me
+            && self.mutex.try_lock_spinning(caller.me);
+        if took {
+            self.mark(caller);
+        }
+        took
+    }
+
     /// Take it, waiting as long as `patience` lasts.
     pub fn acquire(&self, caller: &Caller, patience: &mut Patience) -> Taken {
         self.acquire_watched(caller, patience, &mut ())

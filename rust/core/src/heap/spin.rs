@@ -83,25 +83,38 @@ impl Drop for Spinner<'_> {
 impl Heap {
     /// Look for a moment whether `ready` comes true, if that is worth it.
     pub fn spin(&self, credit: &Credit, ready: &dyn Fn() -> bool) -> bool {
+        self.spin_as(credit, || comes_true(ready))
+    }
+
+    /// As [`Heap::spin`], where the caller knows best how to spin; gives whether that succeeded.
+    pub fn spin_as(&self, credit: &Credit, spin: impl FnOnce() -> bool) -> bool {
         if !credit.draw() {
             return false;
         }
         let Some(_place) = Spinner::new(self) else {
             return false;
         };
-        let end = Instant::now() + SPIN;
-        while Instant::now() < end {
-            for _ in 0..16 {
-                if ready() {
-                    credit.won();
-                    return true;
-                }
-                spin_loop();
-            }
+        let won = spin();
+        if won {
+            credit.won()
+        } else {
+            credit.lost()
         }
-        credit.lost();
-        false
+        won
     }
+}
+
+fn comes_true(ready: &dyn Fn() -> bool) -> bool {
+    let end = Instant::now() + SPIN;
+    while Instant::now() < end {
+        for _ in 0..16 {
+            if ready() {
+                return true;
+            }
+            spin_loop();
+        }
+    }
+    false
 }
 
 #[cfg(all(test, not(loom)))]

@@ -79,6 +79,31 @@ fn two_threads_of_one_process_exclude_each_other_from_a_recursive_lock() {
 }
 
 #[test]
+fn who_takes_a_lock_that_soon_comes_free_excludes_like_any_other() {
+    model(|| {
+        let lock = SemLock::new(Kind::Lock, 1, 1, &caller(1, 1, ALL_LIVE));
+        let guarded = Arc::new(Guarded { lock, value: UnsafeCell::new(0) });
+        let work = |guarded: &Guarded, number| {
+            let me = caller(number, number, ALL_LIVE);
+            if !guarded.lock.acquire_soon(&me) {
+                assert_eq!(guarded.lock.acquire(&me, &mut Patience::endless()), Taken::Yes);
+            }
+            // SAFETY: see `Guarded`.
+            guarded.value.with_mut(|value| unsafe { *value += 1 });
+            assert_eq!(guarded.lock.holder(), Holder { member: number, pid: number * 100, thread: number });
+            assert_eq!(guarded.lock.release(number, number), Ok(()));
+        };
+        let other = {
+            let guarded = guarded.clone();
+            thread::spawn(move || work(&guarded, 2))
+        };
+        work(&guarded, 1);
+        other.join().unwrap();
+        assert_eq!(guarded.lock.value(), 1);
+    });
+}
+
+#[test]
 fn one_waiter_hears_of_the_owner_s_death_and_the_lock_is_free() {
     model(|| {
         let dead = Arc::new(Dead::default());

@@ -145,6 +145,27 @@ class SemLock(Shared):
         """(pid, thread id) of who holds an owned lock, or None."""
 
 @disjoint_base
+class Guard:
+    """An object and the methods of the lock that guards it; the base of wrappers, which set all three.
+
+    AttributeError where one was not set."""
+
+    _obj: Any
+    acquire: Any
+    release: Any
+    def __new__(cls, *_arguments: Any, **_by_name: Any) -> Self: ...
+
+@final
+class Guarded:
+    """A descriptor: this attribute of a guard's ``_obj``, read and written between its ``acquire()``
+    and its ``release()``, with no signal handler in between if the lock is one of ours."""
+
+    def __new__(cls, name: str) -> Self: ...
+    def __get__(self, guard: Any, _class: Any = None, /) -> Any: ...
+    def __set__(self, guard: Any, value: Any, /) -> None: ...
+    def __delete__(self, _guard: Any, /) -> None: ...
+
+@disjoint_base
 class EventWord(Shared):
     """A flag.  A pulse (set, then clear) releases everybody who waited when it came."""
 

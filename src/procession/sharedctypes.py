@@ -14,6 +14,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from ._alias import mirror
+from ._family import Guard, Guarded
 from .heap import BufferWrapper
 from .synchronize import RLock
 
@@ -148,15 +149,14 @@ def _register_for_both() -> None:
 # ---- wrappers -------------------------------------------------------------------------------
 
 
-class SynchronizedBase(_std.SynchronizedBase):  # type: ignore[type-arg]  # not to be subscripted when run
+class SynchronizedBase(Guard, _std.SynchronizedBase):  # type: ignore[type-arg]  # not to be subscripted when run
     """A ctypes object and the lock that guards it; the with statement holds the lock."""
 
     def __init__(self, obj: Any, lock: Any = None, ctx: Any = None) -> None:
         super().__init__(obj, lock or RLock(ctx=ctx), ctx)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        own = {"_obj", "_lock", "acquire", "release"}
-        extra = {name: value for name, value in vars(self).items() if name not in own}
+        extra = {name: value for name, value in vars(self).items() if name != "_lock"}
         # A structure's wrapper class was made for it and cannot be found by name.
         kind = None if type(self) in class_cache.values() else type(self)
         return _rewrap, (kind, self.get_obj(), self.get_lock()), extra or None
@@ -165,6 +165,8 @@ class SynchronizedBase(_std.SynchronizedBase):  # type: ignore[type-arg]  # not 
 class Synchronized(SynchronizedBase, _std.Synchronized):  # type: ignore[type-arg]
     """A wrapper of one number; its ``value`` is read and written under the lock."""
 
+    value: Any = Guarded("value")
+
 
 class SynchronizedArray(SynchronizedBase, _std.SynchronizedArray):  # type: ignore[type-arg]
     """A wrapper of an array; its items and slices are read and written under the lock."""
@@ -172,6 +174,9 @@ class SynchronizedArray(SynchronizedBase, _std.SynchronizedArray):  # type: igno
 
 class SynchronizedString(SynchronizedArray, _std.SynchronizedString):
     """A wrapper of an array of c_char, with ``value`` (up to the first zero) and ``raw``."""
+
+    value: Any = Guarded("value")
+    raw: Any = Guarded("raw")
 
 
 class_cache: weakref.WeakKeyDictionary[type, type[SynchronizedBase]] = weakref.WeakKeyDictionary()
@@ -184,7 +189,7 @@ def _wrapper_of(obj: Any) -> type[SynchronizedBase]:
         return SynchronizedString if obj._type_ is ctypes.c_char else SynchronizedArray
     made = class_cache.get(type(obj))
     if made is None:
-        properties = {field[0]: _private.make_property(field[0]) for field in obj._fields_}
+        properties = {field[0]: Guarded(field[0]) for field in obj._fields_}
         made = type("Synchronized" + type(obj).__name__, (SynchronizedBase,), properties)
         class_cache[type(obj)] = made
     return made

@@ -52,6 +52,24 @@ pub fn put_in_place<L: Lean>(py: Python<'_>) -> PyResult<()> {
     class.setattr(&*name, method)
 }
 
+/// The object of which this is the lean method, bound to it; None for any other callable.
+#[inline]
+pub fn owner<'a, 'py, L: Lean>(callable: &'a Bound<'py, PyAny>) -> Option<Borrowed<'a, 'py, L::Class>> {
+    // SAFETY: the interpreter's own functions, asked of an object that is of their type. A lean method
+    // is bound to nothing but an instance of its class, which it keeps alive.
+    unsafe {
+        let object = callable.as_ptr();
+        let lean = ffi::PyCFunction_CheckExact(object) != 0
+            && ffi::PyCFunction_GetFunction(object)
+                .is_some_and(|found| found as usize == enter::<L> as *const () as usize);
+        if !lean {
+            return None;
+        }
+        let owner = Borrowed::from_ptr_or_opt(callable.py(), ffi::PyCFunction_GetSelf(object))?;
+        Some(owner.cast_unchecked::<L::Class>())
+    }
+}
+
 /// # Safety
 /// Called by the interpreter, with an instance of the class and so many arguments.
 unsafe extern "C" fn enter<L: Lean>(

@@ -10,6 +10,7 @@ mod data;
 mod event;
 mod family;
 mod gil;
+mod guarded;
 mod lean;
 mod memory;
 mod pickle;
@@ -34,6 +35,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     family::add_to(module)?;
     module.add_class::<shared::Shared>()?;
     module.add_class::<semlock::SemLock>()?;
+    module.add_class::<guarded::Guard>()?;
+    module.add_class::<guarded::Guarded>()?;
     module.add_class::<event::EventWord>()?;
     module.add_class::<waitlist::WaitList>()?;
     module.add_class::<memory::Block>()?;
@@ -47,6 +50,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(pickle::loads, module)?)?;
     let py = module.py();
     lean::put_in_place::<semlock::Acquire>(py)?;
+    lean::put_in_place::<semlock::Release>(py)?;
+    lean::put_in_place::<semlock::Enter>(py)?;
     lean::put_in_place::<semlock::Exit>(py)?;
     lean::put_in_place::<plain::Put>(py)?;
     lean::put_in_place::<plain::Get>(py)?;

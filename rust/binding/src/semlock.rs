@@ -73,6 +73,12 @@ impl SemLock {
         self.take_slowly(py, lock, Limit::blocking(block, timeout)?, Way::Plain)
     }
 
+    /// Take it if that needs no waiting.
+    #[inline]
+    pub fn take_plainly(&self) -> bool {
+        self.words.get().is_ok_and(|lock| lock.try_acquire(&self.caller(false, &|_| true)))
+    }
+
     #[inline]
     fn enter(&self, py: Python<'_>) -> PyResult<bool> {
         let lock = self.words.get()?;
@@ -85,6 +91,10 @@ impl SemLock {
     #[cold]
     fn take_slowly(&self, py: Python<'_>, lock: &Core, limit: Limit, way: Way) -> PyResult<bool> {
         let (heap, scope) = (self.words.heap(), way == Way::Scope);
+        // With the GIL: to give it up and ask for it again takes longer than most locks are held.
+        if limit != Limit::Now && self.words.spin_as(|| lock.acquire_soon(&self.caller(scope, &|_| true))) {
+            return Ok(true);
+        }
         let mut circle = Vec::new();
         let taken = if limit == Limit::Now {
             // May be asked all the time, by who does something else meanwhile.
@@ -149,9 +159,9 @@ impl SemLock {
         self.words.get()?.release(heap.me(), thread(heap.pid())).map_err(refused)
     }
 
-    /// False where there is something to raise.
+    /// Give it back; false where there is something to raise.
     #[inline]
-    fn give_plainly(&self) -> bool {
+    pub fn give_plainly(&self) -> bool {
         let heap = self.words.heap();
         self.words.get().is_ok_and(|lock| lock.release(heap.me(), thread(heap.pid())).is_ok())
     }
@@ -253,10 +263,6 @@ impl SemLock {
         self.take(py, block, timeout)
     }
 
-    /// Give it back, or add one to a semaphore.
-    ///
-    /// Raises ValueError where nobody holds the lock or a semaphore is at its maximum; AssertionError
-    /// for an RLock that the calling thread does not hold.
     fn release(&self) -> PyResult<()> {
         self.give()
     }
@@ -338,7 +344,24 @@ Raises OwnerDiedError, the lock being free again, in one waiter or the next call
 holder of a Lock or RLock died; DeadlockError in one of those who wait for each other in a circle.";
 
 lean!(Acquire: SemLock, c"acquire", ACQUIRE, |py, lock, arguments| {
-    let plain = are_block_and_timeout(arguments) && lock.words.get().ok()?.try_acquire(&lock.caller(false, &|_| true));
+    (are_block_and_timeout(arguments) && lock.take_plainly()).then(|| Ok(PyBool::new(py, true).to_owned().into_any()))
+});
+
+/// As above.
+const RELEASE: &CStr = c"release($self)
+--
+
+Give it back, or add one to a semaphore.
+
+Raises ValueError where nobody holds the lock or a semaphore is at its maximum; AssertionError
+for an RLock that the calling thread does not hold.";
+
+lean!(Release: SemLock, c"release", RELEASE, |py, lock, arguments| {
+    (arguments.is_empty() && lock.give_plainly()).then(|| Ok(py.None().into_bound(py)))
+});
+
+lean!(Enter: SemLock, c"__enter__", c"__enter__($self)\n--\n\n", |py, lock, arguments| {
+    let plain = arguments.is_empty() && lock.words.get().ok()?.try_acquire(&lock.caller(true, &|_| true));
     plain.then(|| Ok(PyBool::new(py, true).to_owned().into_any()))
 });
 

@@ -220,27 +220,6 @@ def test_terminate_from_a_signal_handler(kind: str) -> None:
     pool.join()
 
 
-def test_the_programs_sigterm_handler_does_not_run_in_workers(method: str, tmp_path: Any) -> None:
-    traces = tmp_path / "traces"
-    script = f"""
-    import os, signal, time
-    import procession
-    from tests.pools import touch
-
-    def handler(number, frame):
-        touch({str(traces)!r})
-
-    if __name__ == "__main__":
-        signal.signal(signal.SIGTERM, handler)
-        with procession.get_context({method!r}).Pool(2) as pool:
-            pool.map(abs, range(10), 1)
-            pool.map_async(time.sleep, [30, 30], 1)
-        pool.join()
-    """
-    run_script(script, env={"PYTHONPATH": PATH}).check()
-    assert not traces.exists()
-
-
 # ---- interruption --------------------------------------------------------------------------
 
 

@@ -99,8 +99,12 @@ class ProcessCrew(Crew):
         return member
 
     def _launch(self, worker: Any) -> None:
-        # The worker inherits this: half started, it would answer Ctrl-C with a traceback.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        # The worker inherits this: half started, it would answer Ctrl-C with a traceback, and SIGTERM as
+        # the program does.  Where that has no way of its own with it, it may kill at once.
+        deaf = [signal.SIGINT]
+        if callable(signal.getsignal(signal.SIGTERM)):
+            deaf.append(signal.SIGTERM)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, deaf)
         try:
             super()._launch(worker)
         finally:

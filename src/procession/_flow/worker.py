@@ -50,7 +50,8 @@ class _Guard:
 def main(link: Link, begin: Begin, most: int | None, blocked: bool = False) -> None:
     """In a worker process: at most `most` messages, None for as many as come.
 
-    `blocked`: the program blocks SIGINT.  It is blocked in any case while a worker starts.
+    `blocked`: the program blocks SIGINT.  It is blocked in any case while a worker starts, and so may
+    SIGTERM be.
     """
     guard = _Guard()
     guard.install()
@@ -59,6 +60,7 @@ def main(link: Link, begin: Begin, most: int | None, blocked: bool = False) -> N
     # What the program does when it is asked to end is not for its workers to do too, nor are their
     # signals for its event loop.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     signal.set_wakeup_fd(-1)
     if not current_process().daemon:
         # A process class of the program's own that is none.

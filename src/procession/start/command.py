@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from multiprocessing import resource_tracker as _resource_tracker
@@ -48,7 +49,12 @@ def tracker() -> int:
 
     It watches over what the stdlib's objects name in the file system, SharedMemory above all.
     """
-    fd = _resource_tracker.getfd()
+    # Python 3.11 and 3.12 unblock SIGINT and SIGTERM when they start it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        fd = _resource_tracker.getfd()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     assert fd is not None
     return fd
 

@@ -1,5 +1,6 @@
 """Queues in one process: order, limits, closing, and against a plain model."""
 
+import math
 import multiprocessing.queues as std
 import os
 import queue
@@ -92,6 +93,15 @@ def test_full_and_empty_are_raised_in_time() -> None:
             made.put(2, True, timeout)
         assert time.monotonic() - began >= least
     assert made.qsize() == 1
+
+
+@pytest.mark.parametrize("item", [1, [1]])
+def test_a_timeout_that_is_no_number_is_refused_though_there_is_room(item: Any) -> None:
+    made: Any = Queue()
+    for timeout, error in ((math.nan, ValueError), ("1", TypeError)):
+        with pytest.raises(error):
+            made.put(item, True, timeout)
+    assert made.empty()
 
 
 def test_many_at_a_time() -> None:

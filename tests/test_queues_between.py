@@ -15,6 +15,7 @@ from procession.queues import JoinableQueue, Queue, SimpleQueue
 from procession.synchronize import Lock, Semaphore
 from tests.kit import run_script
 from tests.kit.running import LONG, end, in_thread, interrupted, killed, start
+from tests.test_core_plain import NOT_PLAIN, PLAIN, same
 
 KINDS = [Queue, JoinableQueue, SimpleQueue]
 MB = 1 << 20
@@ -39,6 +40,24 @@ def test_everything_arrives_in_order(ctx: Any, kind: Any) -> None:
     process = start(ctx, send_all, made, items)
     assert [made.get() for _ in items] == items
     end(process)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_item_arrives_as_by_pickle(ctx: Any, kind: Any) -> None:
+    made, back = kind(), kind()
+    items = [*PLAIN, *NOT_PLAIN, [1, {"a": (2.5, None)}], "end"]
+    process = start(ctx, echo_until, made, back, "end")
+    for item in items:
+        made.put(item)
+    for item in items:
+        assert same(back.get(), pickle.loads(pickle.dumps(item)))
+    end(process)
+
+
+def echo_until(incoming: Any, outgoing: Any, last: Any) -> None:
+    for item in iter(incoming.get, last):
+        outgoing.put(item)
+    outgoing.put(last)
 
 
 def echo(incoming: Any, outgoing: Any) -> None:
@@ -307,3 +326,58 @@ def test_a_message_of_three_gibibytes() -> None:
     thread.join()
     assert len(got) == size
     assert not any(got[:: 1 << 20])
+
+
+@pytest.mark.parametrize("item", ["5", "b'x' * 10_000", "b'y' * 40_000", "['z' * 100_000]"])
+def test_where_memory_is_refused_the_queue_lives_on(method: str, item: str) -> None:
+    result = run_script(
+        f"""
+        import resource
+        import procession
+
+        ITEM = {item}
+
+        def drain(queue, gate, answers):
+            answers.put("up")
+            gate.get()
+            answers.put(sum(item == ITEM for item in iter(queue.get, None)))
+
+        def fill(queue):
+            count = 0
+            try:
+                while True:
+                    queue.put(ITEM)
+                    count += 1
+            except MemoryError as error:
+                assert "heap" in str(error)
+                return count
+
+        def put_when_there_is_room(queue, item):
+            while True:
+                try:
+                    return queue.put(item)
+                except MemoryError:
+                    pass
+
+        if __name__ == "__main__":
+            # The family's heap cannot grow beyond this.
+            before = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (70 << 20, before[1]))
+            ctx = procession.get_context({method!r})
+            queue, gate, answers = ctx.Queue(), ctx.Queue(), ctx.Queue()
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            process = ctx.Process(target=drain, args=(queue, gate, answers))
+            process.start()
+            assert answers.get() == "up"
+            count = fill(queue)
+            assert queue.qsize() == count
+            gate.put("go")
+            put_when_there_is_room(queue, None)
+            assert answers.get() == count
+            process.join()
+            queue.put(ITEM)
+            assert queue.get() == ITEM
+            print("lives on")
+        """
+    )
+    assert result.check().stdout == "lives on\n"

@@ -248,6 +248,8 @@ class Ring(Shared):
         `carry` are objects whose handles are inside the data: the message holds them until it
         is taken.  `tag` is a number for claims.  Raises MemoryError, nothing put.
         """
+    def offer(self, obj: object, /) -> bool:
+        """Put what :func:`dumps_plain` gives, as ``put(data, False)``; False where it gives None."""
     def put_many(self, items: Iterable[Any], block: bool = True, timeout: float | None = None) -> int:
         """Append messages in order, small ones under one lock; gives how many were put.
 
@@ -259,6 +261,11 @@ class Ring(Shared):
         Who will not wait for a message waits up to a second for another taker to be done."""
     def take(self, block: bool = True, timeout: float | None = None) -> bytes | Buffer | None:
         """As get; a large message is given where it lies, read-only, and freed when dropped."""
+    def fetch(self, default: Any, /) -> Any:
+        """The object in the message that ``take(False)`` gives; `default` where that gives None.
+
+        What the message carried is kept until the object is made, and no longer.
+        Raises what :func:`loads` does; then the message is gone."""
     def get_many(self, limit: int, block: bool = True, timeout: float | None = None) -> list[Any]:
         """Take what is there, at most `limit` messages, waiting only for the first.
 

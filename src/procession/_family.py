@@ -31,6 +31,7 @@ from procession._core import (
     heap_fd,
     heap_stats,
     leave,
+    loads,
     member,
     members,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "heap_fd",
     "heap_stats",
     "leave",
+    "loads",
     "member",
     "members",
 ]

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Self, overload
 from . import _family
 from ._readiness import MOMENT, Readiness
 from .errors import ShutDown
-from .reduction import loads, parts
+from .reduction import parts
 
 Data = bytes | _family.NativeBuffer
 """A message: a large one is where it lies in shared memory, which is free when nobody refers to it."""
@@ -30,15 +30,28 @@ _making = threading.RLock()
 
 
 class Port:
-    """`put` and `get` are the ring's own methods until somebody asks for a descriptor or closes.
+    """`put`, `get`, `offer`, `fetch` are the ring's own until somebody asks for a descriptor or closes.
 
     So the ordinary message pays neither for descriptors nor for a look whether the queue is closed.
     """
 
-    __slots__ = ("__weakref__", "_finalizer", "_is_noted", "_readiness", "get", "put", "ring", "waiting")
+    __slots__ = (
+        "__weakref__",
+        "_finalizer",
+        "_is_noted",
+        "_readiness",
+        "fetch",
+        "get",
+        "offer",
+        "put",
+        "ring",
+        "waiting",
+    )
 
     get: Callable[..., Data | None]
     put: Callable[..., bool]
+    fetch: Callable[[Any], Any]
+    offer: Callable[[object], bool]
 
     def __init__(self, ring: _family.Ring) -> None:
         self.ring = ring
@@ -47,6 +60,8 @@ class Port:
     def _reset(self) -> None:
         self.put = self.ring.put
         self.get = self.ring.take
+        self.offer = self.ring.offer
+        self.fetch = self.ring.fetch
         self._readiness: Readiness | None = None
         self._finalizer: Callable[[], object] | None = None
         self._is_noted = False
@@ -105,7 +120,7 @@ class Port:
     def unpack(self, data: Data) -> Any:
         """The object in the message that this thread has just taken."""
         try:
-            return loads(data)
+            return _family.loads(data)
         finally:
             if self.ring.carried():
                 self.ring.drop_carried()
@@ -140,6 +155,7 @@ class Port:
                 self._readiness = Readiness(self.ring)
                 self._finalizer = weakref.finalize(self, self._readiness.close)
                 self.get, self.put = self._readiness.get, self._readiness.put
+                self.fetch, self.offer = self._readiness.fetch, self._readiness.offer
                 self._note()
             return self._readiness.fileno()
 
@@ -150,12 +166,12 @@ class Port:
 
     def close_put(self, error: type[Exception], message: str) -> None:
         """From now on `put` raises this error."""
-        self.put = partial(_refuse, error, message)
+        self.put = self.offer = partial(_refuse, error, message)
         self._note()
 
     def close_get(self, error: type[Exception], message: str) -> None:
         """From now on `get` raises this error, and the descriptor is gone."""
-        self.get = partial(_refuse, error, message)
+        self.get = self.fetch = partial(_refuse, error, message)
         self._note()
         if self.waiting:
             self.ring.interrupt()

@@ -47,3 +47,17 @@ class Readiness:
             return self._ring.take(*args)
         finally:
             self.update()
+
+    def offer(self, obj: object) -> bool:
+        """As the ring's; see `put`."""
+        try:
+            return self._ring.offer(obj)
+        finally:
+            self.update()
+
+    def fetch(self, default: Any) -> Any:
+        """As the ring's; see `get`."""
+        try:
+            return self._ring.fetch(default)
+        finally:
+            self.update()

@@ -36,6 +36,8 @@ T = TypeVar("T")
 FEEDER = frozenset({"_after_fork", "_feed", "_finalize_close", "_finalize_join", "_reset", "_start_thread"})
 """What only the stdlib's queues call."""
 
+_NOTHING: Any = object()
+
 
 class _Plain:
     """Lets a class that cannot be subscripted be written with its type argument as a base."""
@@ -161,6 +163,9 @@ class Queue(_Ends, _StdQueue[T]):
         ValueError after `close`, MemoryError where the system refuses.  Whatever is raised, nothing
         was put.
         """
+        port = self._port
+        if timeout is None and port.offer(obj):
+            return
         carry: list[Any] = []
         try:
             data = parts(obj, carry)
@@ -168,7 +173,6 @@ class Queue(_Ends, _StdQueue[T]):
             if self._is_told(error, obj):
                 return
             raise
-        port = self._port
         if not (port.put(data, block, timeout, 0, carry) if carry else port.put(data, block, timeout)):
             raise ShutDown if port.ring.is_shut() else Full
 
@@ -180,10 +184,12 @@ class Queue(_Ends, _StdQueue[T]):
         which then is gone.
         """
         port = self._port
-        data = port.get(False)
-        if data is None and (data := port.take(timeout) if block else port.rest()) is None:
-            raise Empty
-        item: T = port.unpack(data)
+        item: T = port.fetch(_NOTHING)
+        if item is _NOTHING:
+            data = port.take(timeout) if block else port.rest()
+            if data is None:
+                raise Empty
+            item = port.unpack(data)
         return item
 
     def put_many(self, items: Iterable[T]) -> None:
@@ -288,6 +294,8 @@ class SimpleQueue(_Ends, _StdSimpleQueue[T]):
         Raises TransferError for what cannot be pickled, ShutDown after `shutdown`, OSError after `close`.
         """
         port = self._port
+        if port.offer(obj):
+            return
         carry: list[Any] = []
         data = parts(obj, carry)
         if not (port.put(data, True, None, 0, carry) if carry else port.put(data)):
@@ -299,8 +307,9 @@ class SimpleQueue(_Ends, _StdSimpleQueue[T]):
         Raises ShutDown after `shutdown` when no item is left, OSError after `close`.
         """
         port = self._port
-        data = port.get(False)
-        item: T = port.unpack(port.take() if data is None else data)
+        item: T = port.fetch(_NOTHING)
+        if item is _NOTHING:
+            item = port.unpack(port.take())
         return item
 
     def empty(self) -> bool:

@@ -34,9 +34,14 @@ pub trait Lean {
 
 /// Put a lean method in the place of the general one.
 pub fn put_in_place<L: Lean>(py: Python<'_>) -> PyResult<()> {
+    add::<L>(py, L::Class::type_object(py).getattr(&*L::NAME.to_string_lossy())?)
+}
+
+/// Give the class a lean method; `general` is a function.
+pub fn add<L: Lean>(py: Python<'_>, general: Bound<'_, PyAny>) -> PyResult<()> {
     let class = L::Class::type_object(py);
     let name = L::NAME.to_string_lossy();
-    if L::general().set(py, class.getattr(&*name)?.unbind()).is_err() {
+    if L::general().set(py, general.unbind()).is_err() {
         return Err(PyRuntimeError::new_err("the module can be initialised once"));
     }
     // Leaked, since the interpreter keeps the definition for ever.

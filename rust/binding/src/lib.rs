@@ -13,6 +13,7 @@ mod gil;
 mod guarded;
 mod lean;
 mod memory;
+mod objects;
 mod pickle;
 mod plain;
 mod readiness;
@@ -49,6 +50,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(pickle::dumps_plain, module)?)?;
     module.add_function(wrap_pyfunction!(pickle::loads, module)?)?;
     let py = module.py();
+    lean::add::<objects::Offer>(py, wrap_pyfunction!(objects::offer, module)?.into_any())?;
+    lean::add::<objects::Fetch>(py, wrap_pyfunction!(objects::fetch, module)?.into_any())?;
     lean::put_in_place::<semlock::Acquire>(py)?;
     lean::put_in_place::<semlock::Release>(py)?;
     lean::put_in_place::<semlock::Enter>(py)?;

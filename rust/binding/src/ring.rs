@@ -24,7 +24,7 @@ const TURN: usize = 256;
 #[pyclass(extends = Shared, subclass, frozen, module = "procession._core")]
 pub struct Ring {
     pub(crate) core: Core,
-    key: Key,
+    pub(crate) key: Key,
 }
 
 impl Ring {
@@ -36,7 +36,7 @@ impl Ring {
     }
 
     #[inline]
-    fn core(&self) -> PyResult<&Core> {
+    pub(crate) fn core(&self) -> PyResult<&Core> {
         if self.core.held().is_valid() {
             return Ok(&self.core);
         }
@@ -71,7 +71,7 @@ impl Ring {
     }
 
     #[inline]
-    fn get_message<'py>(
+    pub(crate) fn get_message<'py>(
         &self,
         py: Python<'py>,
         slot: Option<&Slot>,

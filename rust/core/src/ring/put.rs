@@ -22,18 +22,24 @@ pub struct Message<'a> {
 /// A message in the form in which it lies in a chunk.
 struct Record<'a> {
     head: Head,
-    data: &'a [u8],
+    data: &'a [&'a [u8]],
     carry: &'a [u64],
 }
 
 impl<'a> Record<'a> {
-    fn new(data: &'a [u8], flags: u32, message: &Message<'a>) -> Result<Record<'a>, HeapError> {
+    fn new(data: &'a [&'a [u8]], flags: u32, message: &Message<'a>) -> Result<Record<'a>, HeapError> {
         if message.carry.len() > MAX_CARRY {
             return Err(HeapError::NoMemory);
         }
-        let head = Head::new(data.len(), flags, message.carry.len(), message.tag);
+        let head = Head::new(length(data), flags, message.carry.len(), message.tag);
         Ok(Record { head, data, carry: message.carry })
     }
+}
+
+/// Bytes of all the parts.
+#[inline]
+fn length(parts: &[&[u8]]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
 }
 
 /// How many records are appended before others have a turn.
@@ -43,21 +49,28 @@ impl Ring {
     /// Put a message if that takes no lock, no memory and no waiting.
     #[inline]
     pub fn put_quick(&self, message: &Message) -> Quick<()> {
-        let (heap, lane) = (self.heap(), self.lane());
-        if message.data.len() > INLINE || !message.carry.is_empty() {
+        if !message.carry.is_empty() {
             return Quick::Busy;
         }
-        if !lane.puts.lock.try_lock_spinning(heap.me()) {
+        self.put_parts_quick(&[message.data], message.tag)
+    }
+
+    /// As [`Ring::put_quick`], `parts` one behind the other.
+    #[inline]
+    pub fn put_parts_quick(&self, parts: &[&[u8]], tag: u64) -> Quick<()> {
+        let (heap, lane) = (self.heap(), self.lane());
+        let length = length(parts);
+        if length > INLINE || !lane.puts.lock.try_lock_spinning(heap.me()) {
             return Quick::Busy;
         }
         let spot = lane.puts.spot();
-        let size = record::size(message.data.len(), 0);
+        let size = record::size(length, 0);
         let put = if lane.space() == 0 {
             Quick::NotNow
         } else if check::end(heap, self.held.offset(), spot).map_or(true, |end| spot.at + size + RECORD > end) {
             Quick::Busy
         } else {
-            self.write(spot.at, Head::new(message.data.len(), 0, 0, message.tag), message.data, &[]);
+            self.write(spot.at, Head::new(length, 0, 0, tag), parts, &[]);
             step("put.written");
             lane.puts.commit(Spot { at: spot.at + size, ..spot });
             step("put.committed");
@@ -73,26 +86,32 @@ impl Ring {
 
     /// Put a message, waiting for room as long as `patience` lasts.
     pub fn put(&self, message: &Message, patience: &mut Patience) -> Result<(), Stop> {
-        if message.data.len() <= INLINE {
-            return self.append(&[Record::new(message.data, 0, message)?], &mut 0, patience);
-        }
-        self.put_big(&[message.data], message, patience)
+        self.put_parts(&[message.data], message, patience)
     }
 
-    /// As [`Ring::put`], in a block of its own: `parts` one behind the other, instead of the message's data.
+    /// As [`Ring::put`], `parts` one behind the other instead of the message's data.
+    pub fn put_parts(&self, parts: &[&[u8]], message: &Message, patience: &mut Patience) -> Result<(), Stop> {
+        if length(parts) <= INLINE {
+            return self.append(&[Record::new(parts, 0, message)?], &mut 0, patience);
+        }
+        self.put_big(parts, message, patience)
+    }
+
+    /// As [`Ring::put_parts`], in a block of its own.
     pub fn put_big(&self, parts: &[&[u8]], message: &Message, patience: &mut Patience) -> Result<(), Stop> {
         // Before a gigabyte is copied for nothing. Others may use the room meanwhile.
         self.lane().wait_room(patience)?;
         self.lane().room.ring(1);
         let heap = self.heap();
-        let length = parts.iter().map(|part| part.len() as u64).sum();
+        let length = length(parts) as u64;
         let block = heap.alloc(length, BlockKind::Payload, self.held.offset())?;
         heap.write(block, parts);
         step("put.copied");
         let mut place = [0; 16];
         place[..8].copy_from_slice(&block.to_ne_bytes());
         place[8..].copy_from_slice(&length.to_ne_bytes());
-        let record = Record::new(&place, BIG, message);
+        let place: &[&[u8]] = &[&place];
+        let record = Record::new(place, BIG, message);
         let put = record.map_err(Stop::Heap).and_then(|record| self.append(&[record], &mut 0, patience));
         if !matches!(put, Ok(()) | Err(Stop::End(End::Forked))) {
             heap.free(block);
@@ -109,7 +128,8 @@ impl Ring {
                 continue;
             }
             let small = messages[*count..].iter().take(TURN).take_while(|message| message.data.len() <= INLINE);
-            let records: Result<Vec<_>, _> = small.map(|message| Record::new(message.data, 0, message)).collect();
+            let records: Result<Vec<_>, _> =
+                small.map(|message| Record::new(std::slice::from_ref(&message.data), 0, message)).collect();
             let mut put = 0;
             let end = self.append(&records?, &mut put, patience);
             *count += put;
@@ -210,13 +230,17 @@ impl Ring {
     }
 
     #[inline]
-    fn write(&self, at: u64, head: Head, data: &[u8], carry: &[u64]) {
+    fn write(&self, at: u64, head: Head, data: &[&[u8]], carry: &[u64]) {
         // SAFETY: the caller made sure of the room, holds the putters' lock, and no getter looks
         // beyond what was committed.
         unsafe {
-            let place = self.heap().address(at);
+            let mut place = self.heap().address(at);
             place.cast::<Head>().write(head);
-            place.add(RECORD as usize).copy_from_nonoverlapping(data.as_ptr(), data.len());
+            place = place.add(RECORD as usize);
+            for part in data {
+                place.copy_from_nonoverlapping(part.as_ptr(), part.len());
+                place = place.add(part.len());
+            }
         }
         for (number, &object) in carry.iter().enumerate() {
             set_word(self.heap(), at + head.carry_at() + 8 * number as u64, object);

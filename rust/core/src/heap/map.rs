@@ -368,7 +368,6 @@ fn map_largest(fd: &OwnedFd) -> Result<(*mut u8, u64), HeapError> {
         let sized = unsafe { libc::ftruncate(fd.as_raw_fd(), size as libc::off_t) } == 0;
         match if sized { map(fd, size) } else { Err(std::io::Error::last_os_error()) } {
             Ok(base) => return Ok((base, size)),
-            // Not below: who joins takes a shorter one for none.
             Err(_) if size > SMALLEST_MAP => size = (size / 4).max(SMALLEST_MAP),
             Err(error) => return Err(error.into()),
         }

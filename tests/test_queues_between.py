@@ -328,56 +328,57 @@ def test_a_message_of_three_gibibytes() -> None:
     assert not any(got[:: 1 << 20])
 
 
+FILLING = """\
+import resource
+import procession
+
+METHOD, ITEM = {method!r}, {item}
+
+def drain(queue, gate, answers):
+    answers.put("up")
+    gate.get()
+    answers.put(sum(item == ITEM for item in iter(queue.get, None)))
+
+def fill(queue):
+    count = 0
+    try:
+        while True:
+            queue.put(ITEM)
+            count += 1
+    except MemoryError as error:
+        assert "heap" in str(error)
+        return count
+
+def put_when_there_is_room(queue, item):
+    while True:
+        try:
+            return queue.put(item)
+        except MemoryError:
+            pass
+
+if __name__ == "__main__":
+    # The family's heap cannot grow beyond this.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (70 << 20, before[1]))
+    ctx = procession.get_context(METHOD)
+    queue, gate, answers = ctx.Queue(), ctx.Queue(), ctx.Queue()
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    process = ctx.Process(target=drain, args=(queue, gate, answers))
+    process.start()
+    assert answers.get() == "up"
+    count = fill(queue)
+    assert queue.qsize() == count
+    gate.put("go")
+    put_when_there_is_room(queue, None)
+    assert answers.get() == count
+    process.join()
+    queue.put(ITEM)
+    assert queue.get() == ITEM
+    print("lives on")
+"""
+
+
 @pytest.mark.parametrize("item", ["5", "b'x' * 10_000", "b'y' * 40_000", "['z' * 100_000]"])
 def test_where_memory_is_refused_the_queue_lives_on(method: str, item: str) -> None:
-    result = run_script(
-        f"""
-        import resource
-        import procession
-
-        ITEM = {item}
-
-        def drain(queue, gate, answers):
-            answers.put("up")
-            gate.get()
-            answers.put(sum(item == ITEM for item in iter(queue.get, None)))
-
-        def fill(queue):
-            count = 0
-            try:
-                while True:
-                    queue.put(ITEM)
-                    count += 1
-            except MemoryError as error:
-                assert "heap" in str(error)
-                return count
-
-        def put_when_there_is_room(queue, item):
-            while True:
-                try:
-                    return queue.put(item)
-                except MemoryError:
-                    pass
-
-        if __name__ == "__main__":
-            # The family's heap cannot grow beyond this.
-            before = resource.getrlimit(resource.RLIMIT_FSIZE)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (70 << 20, before[1]))
-            ctx = procession.get_context({method!r})
-            queue, gate, answers = ctx.Queue(), ctx.Queue(), ctx.Queue()
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-            process = ctx.Process(target=drain, args=(queue, gate, answers))
-            process.start()
-            assert answers.get() == "up"
-            count = fill(queue)
-            assert queue.qsize() == count
-            gate.put("go")
-            put_when_there_is_room(queue, None)
-            assert answers.get() == count
-            process.join()
-            queue.put(ITEM)
-            assert queue.get() == ITEM
-            print("lives on")
-        """
-    )
+    result = run_script(FILLING.format(method=method, item=item))
     assert result.check().stdout == "lives on\n"

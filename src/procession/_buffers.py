@@ -5,8 +5,12 @@ Pickle offers what has a buffer, a numpy array say, apart from the stream (proto
 who unpickles it maps the block as memory of its own, which goes home when the last object on it
 does.  Below, the copies of an ordinary pickle cost less than a block.
 
+They are copied when all is pickled.  One that was received, and that nobody has any more by then,
+is not copied at all: its block goes on to the next.
+
 What is pickled remains one string of bytes that ``pickle.loads`` takes, in any process of the
-family, once.  Used by :mod:`procession.reduction`.
+family, once; or, where it is `shared`, in any number of them, each of which sees what it writes
+itself.  Used by :mod:`procession.reduction`.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import pickle
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _family
 
@@ -28,29 +32,47 @@ _HEAD = 64
 """Bytes at the begin of a pickle in which the name of this module stands, if it has buffers apart."""
 
 
-def set_apart(buffer: pickle.PickleBuffer, apart: list[_family.Buffer]) -> bool:
-    """Copy a large buffer and append the copy to `apart`; false where it shall go in the stream."""
+def goes_apart(buffer: pickle.PickleBuffer) -> bool:
+    """Whether it is large, and all in one place."""
     try:
         view = buffer.raw()
     except BufferError:
         return False  # scattered: pickle itself says so
     # What was bytes shall arrive as bytes: who offers pickle a buffer of them, where queues have
     # always sent it in the stream, is not prepared to get something else.
-    if view.nbytes < LEAST or type(view.obj) in _OWN:
-        return False
-    apart.append(_family.Buffer(view))
-    return True
+    return view.nbytes >= LEAST and type(view.obj) not in _OWN
 
 
-def wrapped(data: bytes, apart: list[_family.Buffer]) -> bytes:
-    """The pickle with the handles of its buffers."""
-    return pickle.dumps(_Parcel(data, apart), pickle.HIGHEST_PROTOCOL)
+def wrapped(data: bytes, apart: list[pickle.PickleBuffer]) -> bytes:
+    """The pickle with the handles of its buffers, for one receiver; the list is emptied of them."""
+    return _parcel(data, _family.Buffer._onward(apart))
+
+
+def shared(data: bytes, apart: list[pickle.PickleBuffer]) -> bytes:
+    """The same for any number of receivers."""
+    return _parcel(data, _family.Image._onward(apart))
+
+
+def _parcel(data: bytes, buffers: list[Any]) -> bytes:
+    return pickle.dumps(_Parcel(data, buffers), pickle.HIGHEST_PROTOCOL)
+
+
+class Draft(NamedTuple):
+    """A pickle whose buffers are not copied yet; its maker may let go of what was pickled first."""
+
+    data: bytes
+    apart: list[pickle.PickleBuffer]
+
+    def seal(self, carry: list[Any]) -> bytes:
+        """As ``reduction.dumps``; what must live until the receiver has loaded it goes to `carry`."""
+        with _family.carrying(carry):
+            return wrapped(self.data, self.apart)
 
 
 class _Parcel:
     __slots__ = ("_contents",)
 
-    def __init__(self, data: bytes, buffers: list[_family.Buffer]) -> None:
+    def __init__(self, data: bytes, buffers: list[Any]) -> None:
         self._contents = (data, *buffers)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:

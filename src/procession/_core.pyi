@@ -222,6 +222,20 @@ class Buffer(Shared):
         A bytearray with a copy where this process has taken 16,384 already and not dropped them.
         Raises ReferenceError when it was taken before or is gone.
         """
+    @staticmethod
+    def _map(handle: Handle) -> Buffer | bytearray:
+        """Its bytes as this process's own, writable; nobody may take it, any number may map it.
+
+        A bytearray with a copy where it is mapped already, or cannot be.
+        Raises ReferenceError when it is gone.
+        """
+    @classmethod
+    def _onward(cls, offered: list[Any]) -> list[Self]:
+        """For each of pickle's buffers one of this class with its bytes; the list keeps none of them.
+
+        The bytes are copied, unless they are all of a taken buffer that then nobody has any more: this
+        goes on as it is.
+        """
     def __buffer__(self, flags: int) -> memoryview: ...
     def __len__(self) -> int: ...
 

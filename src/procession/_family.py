@@ -48,6 +48,7 @@ __all__ = [
     "EventWord",
     "Guard",
     "Guarded",
+    "Image",
     "NativeBuffer",
     "NativeReadiness",
     "Ring",
@@ -175,6 +176,20 @@ class Buffer(NativeBuffer):
     def __reduce_ex__(self, _protocol: object) -> tuple[Any, ...]:
         _, (_, handle, ticket, _) = _reduce(self)
         return _take, (handle, ticket)
+
+
+class Image(NativeBuffer):
+    """The same for any number of receivers; what is unpickled is a buffer of each one's own."""
+
+    def __reduce_ex__(self, _protocol: object) -> tuple[Any, ...]:
+        _, (_, handle, ticket, _) = _reduce(self)
+        return _map, (handle, ticket)
+
+
+def _map(handle: Handle, ticket: Any) -> Any:
+    if ticket is not None:
+        _use(ticket)
+    return NativeBuffer._map(handle)
 
 
 def _take(handle: Handle, ticket: Any) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from multiprocessing import reduction as _std
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import *  # noqa: F403
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from . import _alias, _origin
 from ._duplicates import give_back
@@ -22,7 +22,10 @@ from ._handlers import raised_by_handler
 from ._main import MAIN_NAMES, importable_main
 from .errors import TransferAttributeError, TransferError, TransferRecursionError, TransferTypeError
 
-__all__ = ["dumps", "loads", "parts", "travels"]
+if TYPE_CHECKING:
+    from ._buffers import Draft
+
+__all__ = ["draft", "dumps", "loads", "parts", "travels"]
 __all__ += _std.__all__
 
 _PROTOCOL = pickle.HIGHEST_PROTOCOL
@@ -44,6 +47,9 @@ _LARGE = 1 << 16
 
 # How a pickle begins, and each frame in it.
 _BEGINNINGS = (pickle.PROTO, pickle.FRAME)
+
+# What becomes of large buffers; but for the first, by the name of what sees to it in `_buffers`.
+_IN_BAND, _FOR_ONE, _FOR_ANY, _LATER = "", "wrapped", "shared", "Draft"
 
 loads = pickle.loads
 
@@ -69,28 +75,40 @@ def dumps(obj: object, carry: list[Any] | None = None, *, label: str = "", in_ba
     kind = type(obj)
     if kind in _SCALARS or (kind is tuple and len(obj) < 9 and _SCALARS.issuperset(map(type, obj))):  # type: ignore[arg-type, call-overload]
         return pickle.dumps(obj, _PROTOCOL)
-    made = _pickled(obj, carry, label, in_band)
+    made = _pickled(obj, carry, label, _IN_BAND if in_band else _FOR_ONE)
     return b"".join(made) if type(made) is _Sink else made  # type: ignore[return-value]
 
 
-def parts(obj: object, carry: list[Any], *, label: str = "", in_band: bool = False) -> bytes | list[Any]:
-    """As `dumps`; a large pickle in the parts in which it was made, for who copies it anyway."""
+def parts(obj: object, carry: list[Any], *, label: str = "", shared: bool = False) -> bytes | list[Any]:
+    """As `dumps`; a large pickle in the parts in which it was made, for who copies it anyway.
+
+    `shared`: any number of receivers may load it, each of which has the large buffers for itself.
+    """
     kind = type(obj)
     if kind in _SCALARS and (kind is not bytes or len(obj) < _LARGE):  # type: ignore[arg-type]
         return pickle.dumps(obj, _PROTOCOL)
-    made = _pickled(obj, carry, label, in_band)
+    made = _pickled(obj, carry, label, _FOR_ANY if shared else _FOR_ONE)
     return list(made) if type(made) is _Sink else made
 
 
-def _pickled(obj: object, carry: list[Any] | None, label: str, in_band: bool) -> bytes | _Sink:
+def draft(obj: object, carry: list[Any], *, label: str = "") -> bytes | Draft:
+    """As `dumps`, but large buffers are not copied before the draft is sealed.
+
+    Who lets go of `obj` in between spares the copy where a buffer was received and nobody else has it.
+    """
+    made = _pickled(obj, carry, label, _LATER)
+    return b"".join(made) if type(made) is _Sink else made  # type: ignore[return-value]
+
+
+def _pickled(obj: object, carry: list[Any] | None, label: str, way: str) -> bytes | _Sink | Draft:
     if issubclass(type(obj), BaseProcess):
         _origin.admit_stranger()  # fork pickles no process
     if carry is None:
-        return _dumps(obj, [], label, True)
+        return _dumps(obj, [], label, _IN_BAND)
     from . import _family
 
     with _family.carrying(carry):
-        return _dumps(obj, carry, label, in_band)
+        return _dumps(obj, carry, label, way)
 
 
 def travels(obj: object, carry: list[Any] | None = None, *, label: str = "") -> bytes:
@@ -135,28 +153,32 @@ class _Sink(list[Any]):
 class _Buffers:
     """The large buffers that a pickler meets, where they may go apart from the stream."""
 
-    __slots__ = ("apart", "in_band")
+    __slots__ = ("apart", "way")
 
-    def __init__(self, in_band: bool = True) -> None:
-        self.in_band = in_band
-        self.apart: list[Any] = []
+    def __init__(self, way: str = _IN_BAND) -> None:
+        self.way = way
+        self.apart: list[pickle.PickleBuffer] = []
 
     def meet(self, buffer: pickle.PickleBuffer) -> bool:
         """A pickler's `buffer_callback`: shall the buffer go in the stream?"""
-        if self.in_band:
+        if self.way == _IN_BAND:
             return True
-        from ._buffers import set_apart
+        from ._buffers import goes_apart
 
-        return not set_apart(buffer, self.apart)
+        apart = goes_apart(buffer)
+        if apart:
+            self.apart.append(buffer)
+        return not apart
 
-    def finish(self, made: bytes | _Sink) -> bytes | _Sink:
+    def finish(self, made: bytes | _Sink) -> bytes | _Sink | Draft:
         """The pickle, with the handles of its buffers."""
         if not self.apart:
             return made
-        from ._buffers import wrapped
+        from . import _buffers
 
         apart, self.apart = self.apart, []
-        return wrapped(b"".join(made) if type(made) is _Sink else made, apart)  # type: ignore[arg-type]
+        data = b"".join(made) if type(made) is _Sink else made
+        return getattr(_buffers, self.way)(data, apart)  # type: ignore[no-any-return]
 
 
 class _Plain(pickle.Pickler):
@@ -207,25 +229,26 @@ def _reduce_method(method: types.MethodType) -> tuple[Any, ...]:
     return types.MethodType, (method.__func__, owner)
 
 
-def _dumps(obj: object, carry: list[Any], label: str, in_band: bool) -> bytes | _Sink:
+def _dumps(obj: object, carry: list[Any], label: str, way: str) -> bytes | _Sink | Draft:
     desk, carried = _current_desk(), len(carry)
     try:
         pickler = desk.idle.pop()
     except IndexError:
         pickler = _Plain(desk.table)
     buffers = pickler.buffers
-    buffers.in_band = in_band
+    buffers.way = way
     done = False
     try:
         pickler.dump(obj)
         sink = pickler.sink
-        done = not sink.mentions_main() or not _is_about_main(pickler)
-        if done:
+        if not sink.mentions_main() or not _is_about_main(pickler):
             data = sink.taken()
+            made = buffers.finish(data)
+            done = True
             if type(data) is not _Sink and len(data) < _LARGE:
                 pickler.clear_memo()
                 desk.idle.append(pickler)
-            return buffers.finish(data)
+            return made
     except _REFUSALS as error:
         if raised_by_handler(error):
             raise
@@ -235,7 +258,7 @@ def _dumps(obj: object, carry: list[Any], label: str, in_band: bool) -> bytes | 
         if not done:
             give_back(pickler)
     del carry[carried:]
-    return _dumps_by_value(obj, desk.table, label, in_band)
+    return _dumps_by_value(obj, desk.table, label, way)
 
 
 def _is_about_main(pickler: pickle.Pickler) -> bool:
@@ -253,21 +276,22 @@ def _is_about_main(pickler: pickle.Pickler) -> bool:
 # ---- the other way -------------------------------------------------------------------------
 
 
-def _dumps_by_value(obj: object, table: _Table, label: str, in_band: bool) -> bytes | _Sink:
+def _dumps_by_value(obj: object, table: _Table, label: str, way: str) -> bytes | _Sink | Draft:
     from ._pickling import Pickler
 
-    sink, buffers = _Sink(), _Buffers(in_band)
+    sink, buffers = _Sink(), _Buffers(way)
     pickler = Pickler(sink, table, buffers.meet)
     done = False
     try:
         pickler.dump(obj)
+        made = buffers.finish(sink.taken())
         done = True
+        return made
     except Exception as error:  # noqa: BLE001 - raised again
         _fail(obj, error, table, label)
     finally:
         if not done:
             give_back(pickler)
-    return buffers.finish(sink.taken())
 
 
 def _fail(obj: object, error: Exception, table: _Table, label: str) -> NoReturn:

@@ -19,7 +19,7 @@ values = st.recursive(
 
 
 def there_and_back(results: list[Any], errors: dict[int, BaseException]) -> Any:
-    kind, payload = pack(results, errors, [])
+    kind, payload = pack(results[:], errors, [])
     return open_packed(kind, memoryview(payload), len(results))
 
 

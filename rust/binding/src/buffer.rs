@@ -1,14 +1,15 @@
-//! `Buffer`: bytes in shared memory that one receiver takes.
+//! `Buffer`: bytes in shared memory that one receiver takes, or that several map.
 
 use crate::carried;
 use crate::data::Data;
 use crate::gil;
+use crate::onward;
 use crate::shared::{HandleTuple, Shared, Words, attach, base, open, own, python};
 use procession_core::heap::{BlockKind, Handle, Held};
 use pyo3::exceptions::{PyReferenceError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyType};
+use pyo3::types::{PyByteArray, PyList, PyType};
 use std::os::raw::c_int;
 
 /// What its holder may do with the bytes.
@@ -34,6 +35,23 @@ impl Buffer {
     /// The bytes of an object of plain memory, which is the caller's alone.
     pub fn over(py: Python<'_>, held: Held, access: Access) -> PyResult<Bound<'_, Buffer>> {
         Bound::new(py, initializer(held, access))
+    }
+
+    fn address(&self) -> usize {
+        self.words.heap().address(self.words.offset()) as usize
+    }
+
+    /// Its bytes, where they lie.
+    pub fn place(&self) -> (usize, usize) {
+        (self.address(), self.length)
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.access == Access::Write {
+            onward::forget(self.address());
+        }
     }
 }
 
@@ -86,8 +104,27 @@ impl Buffer {
             return Err(gone());
         }
         let apart = held.set_apart();
-        let buffer = Buffer::over(py, held, Access::Write)?.into_any();
-        if apart { Ok(buffer) } else { Ok(PyByteArray::from(&buffer)?.into_any()) }
+        let buffer = Buffer::over(py, held, Access::Write)?;
+        if !apart {
+            return Ok(PyByteArray::from(&buffer)?.into_any());
+        }
+        onward::remember(&buffer);
+        Ok(buffer.into_any())
+    }
+
+    #[staticmethod]
+    fn _map(py: Python<'_>, handle: HandleTuple) -> PyResult<Bound<'_, PyAny>> {
+        let held = find(py, handle)?;
+        if held.map_apart() {
+            return Ok(Buffer::over(py, held, Access::Write)?.into_any());
+        }
+        let copy = |place: &mut [u8]| gil::without(py, || held.read(place)).map_err(python);
+        Ok(PyByteArray::new_with(py, held.length(), copy)?.into_any())
+    }
+
+    #[classmethod]
+    fn _onward<'py>(class: &Bound<'py, PyType>, offered: &Bound<'py, PyList>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        onward::all(class, offered)
     }
 
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {

@@ -14,6 +14,7 @@ mod guarded;
 mod lean;
 mod memory;
 mod objects;
+mod onward;
 mod pickle;
 mod plain;
 mod readiness;

@@ -213,7 +213,10 @@ class Link(ABC):
 
     @abstractmethod
     def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
-        """Results of items from `first` on.  What cannot travel is answered by an error that says so."""
+        """Results of items from `first` on.  What cannot travel is answered by an error that says so.
+
+        The list is the link's from then on, and who did the work forgets these items and results.
+        """
 
     @abstractmethod
     def ready(self) -> None:

@@ -58,7 +58,7 @@ class Shelf:
             if namespace.get(name) is function:
                 return wire
         carry: list[Any] = []
-        text = parts(function, carry, label="func", in_band=True)
+        text = parts(function, carry, label="func", shared=True)
         if type(text) is bytes and self._is_name(function, text):
             return self._remember(function, text)
         texts = text if isinstance(text, list) else [text]

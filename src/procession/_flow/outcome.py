@@ -16,11 +16,11 @@ from multiprocessing.pool import MaybeEncodingError, RemoteTraceback  # type: ig
 from types import FunctionType
 from typing import Any
 
-from .._buffers import load_again
+from .._buffers import Draft, load_again
 from .._handlers import raised_by_handler
 from .._main import MAIN_NAMES
 from ..errors import TransferError
-from ..reduction import dumps, loads, travels
+from ..reduction import draft, dumps, loads, travels
 from .channel import ODD, RESULTS, Opened, Taken
 
 __all__ = ["MANY", "ONE", "SCALARS", "open_packed", "pack", "pack_error", "unpack_error"]
@@ -41,24 +41,23 @@ PackedError = tuple[bytes, str]
 """The pickle of an error, and the worker's traceback as text."""
 
 
-def pack(values: Sequence[Any], errors: dict[int, BaseException], carry: list[Any]) -> tuple[int, bytes]:
+def pack(values: list[Any], errors: dict[int, BaseException], carry: list[Any]) -> tuple[int, bytes]:
     """(kind, bytes) of results; shared objects among them are appended to `carry`.
 
     Each result that is more than a scalar is pickled by itself, so that one which cannot travel, or
-    not be rebuilt, spoils no other.
+    not be rebuilt, spoils no other.  `values` is emptied: what was received and is nobody's any more by
+    then goes back as it is.
     """
-    if not errors:
-        if SCALARS.issuperset(map(type, values)):
-            return MANY, pickle.dumps(values, PROTOCOL)
-        if len(values) == 1:
-            packed = _pack_value(values[0], carry)
-            if type(packed) is bytes:
-                return ONE, packed
-            return MIXED, pickle.dumps([packed], PROTOCOL)
-    entries = [
-        pack_error(errors[number], carry) if number in errors else _pack_value(value, carry)
+    if not errors and SCALARS.issuperset(map(type, values)):
+        return MANY, pickle.dumps(values, PROTOCOL)
+    drafts = [
+        pack_error(errors[number], carry) if number in errors else _draft(value, carry)
         for number, value in enumerate(values)
     ]
+    values.clear()
+    entries = [_seal(entry, carry) for entry in drafts]
+    if len(entries) == 1 and type(entries[0]) is bytes:
+        return ONE, entries[0]
     return MIXED, pickle.dumps(entries, PROTOCOL)
 
 
@@ -122,19 +121,29 @@ def traceback_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, frames))
 
 
-def _pack_value(value: Any, carry: list[Any]) -> bytes | PackedError:
+def _draft(value: Any, carry: list[Any]) -> bytes | Draft | PackedError:
     carried = len(carry)
     try:
         if type(value) is FunctionType and value.__module__ not in MAIN_NAMES:
             # As in the stdlib, whose suite wants it so: by its name or not at all.
             return pickle.dumps(value, PROTOCOL)
-        return dumps(value, carry, label="result")
+        return draft(value, carry, label="result")
     except MemoryError as error:
         del carry[carried:]
         return pack_error(error, carry)
     except BaseException as reason:  # noqa: BLE001 - somebody else's code, and its error is told
         del carry[carried:]
         return dumps(_encoding_error(reason, value)), _chain(reason)
+
+
+def _seal(entry: bytes | Draft | PackedError, carry: list[Any]) -> bytes | PackedError:
+    if type(entry) is not Draft:
+        return entry  # type: ignore[return-value]
+    try:
+        return entry.seal(carry)
+    except Exception as error:  # noqa: BLE001 - no memory; get() raises it
+        error.add_note("This was raised when result was pickled.")
+        return pack_error(error, carry)
 
 
 def _encoding_error(reason: BaseException, value: Any) -> MaybeEncodingError:

@@ -217,13 +217,14 @@ class RingLink(Link):
         self._slot = slot
         self._number = number
         self._repertoire = Repertoire()
+        self._items: Any = ()
 
     def take(self) -> Message | None:
         """See Link."""
         while data := self._next():
             try:
-                mid, mode, block, prompt, key, text, items = loads(data)
-                return mid, mode, block, prompt, self._repertoire.function(key, text), items
+                mid, mode, block, prompt, key, text, self._items = loads(data)
+                return mid, mode, block, prompt, self._repertoire.function(key, text), self._items
             except BaseException as error:  # noqa: BLE001 - somebody else's code, and its error is the answer
                 self._unread(error)
         return None
@@ -235,12 +236,19 @@ class RingLink(Link):
     def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
         """See Link."""
         carry: list[Any] = []
+        count = len(values)
+        self._let_go(first, count)
         try:
             kind, payload = outcome.pack(values, errors, carry)
-            self._put(mid, first, len(values), kind, payload, carry)
+            self._put(mid, first, count, kind, payload, carry)
         except MemoryError as error:
-            kind, payload = outcome.pack(values, dict.fromkeys(range(len(values)), error), [])
-            self._put(mid, first, len(values), kind, payload, [])
+            kind, payload = outcome.pack([None] * count, dict.fromkeys(range(count), error), [])
+            self._put(mid, first, count, kind, payload, [])
+
+    def _let_go(self, first: int, count: int) -> None:
+        """Of items that are done, so that what a task gives back of them may be nobody's but its own."""
+        if type(self._items) is list:
+            self._items[first : first + count] = [None] * count
 
     def ready(self) -> None:
         """See Link."""

@@ -121,15 +121,17 @@ def _serve_one(link: Link, message: Message, guard: _Guard) -> None:
     """The work on a message with one item."""
     mid, mode, _, _, function, items = message
     link.begin(0, 1, 1)
+    # Held by the list alone, which the link may empty.
+    values: list[Any] = []
     try:
         guard.inside = True
-        value = _call(mode, function, items[0])
+        values.append(_call(mode, function, items[0]))
         guard.inside = False
     except BaseException as error:  # noqa: BLE001 - a task's error is its result
         guard.inside = False
         link.answer(mid, 0, [None], {0: error})
     else:
-        link.answer(mid, 0, [value], {})
+        link.answer(mid, 0, values, {})
 
 
 def _call(mode: int, function: Callable[..., Any], item: Any) -> Any:
@@ -203,10 +205,10 @@ class _Service:
 
     def _flush(self) -> None:
         if self._values:
-            self._link.answer(self._mid, self._first, self._values, self._errors)
-            self._first += len(self._values)
-            self._values = []
-            self._errors = {}
+            first, values, errors = self._first, self._values, self._errors
+            self._first += len(values)
+            self._values, self._errors = [], {}
+            self._link.answer(self._mid, first, values, errors)
 
 
 _CALLERS: dict[int, Callable[..., Iterator[Any]]] = {EACH: map, STAR: starmap}

@@ -2,7 +2,10 @@
 //!
 //! Bytes that a process sends to another lie in a buffer, an object of its own. Its receiver takes
 //! it: there is no second taking, so whoever has taken it may write there as into memory of its own.
-//! It goes home when its holder drops it or dies.
+//! It goes home when its holder drops it or dies, or is offered to the next: then it has another name,
+//! so that who knows the old one cannot take it.
+//!
+//! A buffer for several is taken by nobody: each maps it privately from the start.
 //!
 //! A fork must not change that: after it neither process may see what the other writes. So before a
 //! fork each such range is mapped anew, privately and at the same address. From then on both see the
@@ -13,7 +16,7 @@
 //! fork, and the child never uses the heap again, parts of which it does not see any more.
 //! A fork that runs no handlers leaves the ranges shared.
 
-use super::handles::{Held, Table};
+use super::handles::{Handle, Held, Table};
 use super::map::{Heap, HeapError, PAGE};
 use super::{BlockKind, blocks};
 use crate::fault::step;
@@ -63,12 +66,52 @@ impl Held {
     /// Have the bytes lie apart at forks; false if too much does already.
     pub fn set_apart(&self) -> bool {
         let Apart(ranges) = &mut self.heap().table.lock().apart;
-        if ranges.len() >= MOST {
-            return false;
+        let fits = ranges.len() < MOST;
+        if fits {
+            ranges.insert(self.entry(), self.range(false));
         }
-        let length = whole_pages(self.length() as u64);
-        ranges.insert(self.entry(), Range { at: self.offset(), length, private: false });
-        true
+        fits
+    }
+
+    /// Have this process see the bytes, which nobody changes, as memory of its own. False if it does
+    /// so already, by another hold, if too much lies apart, or where the system refuses.
+    pub fn map_apart(&self) -> bool {
+        let Apart(ranges) = &mut self.heap().table.lock().apart;
+        let range = self.range(true);
+        let fits = ranges.len() < MOST && ranges.values().all(|other| other.at != range.at);
+        let mapped = fits && self.heap().map_again(range.at, range.length, libc::MAP_PRIVATE);
+        if mapped {
+            ranges.insert(self.entry(), range);
+        }
+        mapped
+    }
+
+    /// Offer what was taken to the next taker; its name from now on. None if others would not find
+    /// there what this process sees. The caller looks at the bytes no more.
+    pub fn offer(&self) -> Option<Handle> {
+        let heap = self.heap();
+        // Held throughout, so that no fork makes the range private meanwhile.
+        let table = heap.table.lock();
+        let shared = table.apart.0.get(&self.entry()).is_some_and(|range| !range.private);
+        let offered = shared && heap.locked(|| self.rename_and_offer());
+        offered.then(|| Handle { serial: heap.header(self.offset()).serial.load(Ordering::Relaxed), ..self.handle() })
+    }
+
+    fn rename_and_offer(&self) -> bool {
+        let header = self.heap().header(self.offset());
+        header.serial.store(self.heap().new_serial(), Ordering::Relaxed);
+        step("buffer.renamed");
+        header.turn(BlockKind::Memory, BlockKind::Buffer)
+    }
+
+    /// Its pages, to lie apart.
+    fn range(&self, private: bool) -> Range {
+        Range { at: self.offset(), length: whole_pages(self.length() as u64), private }
+    }
+
+    /// A copy of the bytes as others see them, whatever this process has mapped there.
+    pub fn read(&self, place: &mut [u8]) -> Result<(), HeapError> {
+        self.heap().read_file(self.offset(), place)
     }
 }
 

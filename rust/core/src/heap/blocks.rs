@@ -172,10 +172,15 @@ impl Heap {
         header.owner.store(self.me(), Ordering::Relaxed);
         header.home.store(home, Ordering::Relaxed);
         header.refs.store(0, Ordering::Relaxed);
-        header.serial.store(self.root().serial.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        header.serial.store(self.new_serial(), Ordering::Relaxed);
         header.kind.store(kind as u32, Ordering::Release);
         step("alloc.marked");
         Ok(offset)
+    }
+
+    /// A number that no use of any block has had. The caller holds the lock.
+    pub(super) fn new_serial(&self) -> u64 {
+        self.root().serial.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// A new block at the top. Its header's page is allotted; so is all of a small one.

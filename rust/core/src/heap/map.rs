@@ -23,8 +23,6 @@ const SMALLEST_MAP: u64 = 64 << 20;
 const STEP: u64 = 1 << 20;
 /// And by one system call at most so many bytes of them: a signal has the system undo the call.
 const PIECE: u64 = 16 << 20;
-/// Bytes around a place that the system maps with it, where it was not told otherwise.
-const AROUND: usize = 64 << 10;
 /// How long [`Heap::seemed_alive`] believes what it saw.
 const BELIEF: Duration = Duration::from_millis(50);
 
@@ -299,28 +297,6 @@ impl Heap {
             unsafe { libc::madvise(place, length as usize, libc::MADV_DONTDUMP) };
         }
         mapped
-    }
-
-    /// Copy `parts` to a block of the caller's, one behind the other.
-    pub fn write(&self, offset: u64, parts: &[&[u8]]) {
-        self.touch(offset, parts.iter().map(|part| part.len() as u64).sum());
-        let mut place = self.address(offset);
-        for part in parts {
-            // SAFETY: the caller made the block large enough for all; what is copied cannot overlap it.
-            unsafe {
-                place.copy_from_nonoverlapping(part.as_ptr(), part.len());
-                place = place.add(part.len());
-            }
-        }
-    }
-
-    /// Have the system map what this process has not seen yet: for a read it maps pages around as well,
-    /// for a write each by itself, which takes four times as long as copying.
-    fn touch(&self, at: u64, length: u64) {
-        for at in (at..at + length).step_by(AROUND) {
-            // SAFETY: a byte of the block.
-            unsafe { self.address(at).read_volatile() };
-        }
     }
 
     /// How many this process may run on.

@@ -4,6 +4,7 @@
 //! - [`root`]: what stands at its beginning.
 //! - [`blocks`]: pieces of it, recycled by size, each with its owner.
 //! - [`apart`]: objects whose memory one process has for itself.
+//! - `copy`: large copies.
 //! - [`handles`]: objects, which several members hold and which go with the last of them.
 //! - [`collect`]: what the dead leave is taken back.
 //! - [`spin`]: waiting for a moment without sleeping.
@@ -15,6 +16,7 @@ pub mod blocks;
 pub mod collect;
 pub mod family;
 pub mod handles;
+mod copy;
 mod local;
 pub mod map;
 pub mod root;

@@ -14,7 +14,7 @@ fn main() {
 #[cfg(not(loom))]
 mod tests {
     use crate::kit::{Counter, fork, message, number, patient, reap, within};
-    use procession_core::heap::{Heap, HeapError, Held, family};
+    use procession_core::heap::{BlockKind, Handle, Heap, HeapError, Held, family};
     use procession_core::member::SEATS;
     use procession_core::ring::{Got, Message, Ring};
     use std::cell::Cell;
@@ -24,11 +24,13 @@ mod tests {
     type Test = fn(&Arc<Heap>);
 
     pub fn run() {
-        let tests: [(&str, Test); 4] = [
+        let tests: [(&str, Test); 6] = [
             ("what lies apart is not shared by a fork", apart),
             ("what lay apart at a fork can be used for all again", rejoined),
             ("what lies apart is kept by a child that holds nothing", apart_but_lost),
             ("only so much lies apart", limit),
+            ("what was taken can be offered to the next", offered),
+            ("a buffer for several is everybody's own", mapped),
         ];
         for (name, test) in tests {
             let heap = family::found_apart().expect("no heap");
@@ -151,6 +153,82 @@ mod tests {
         assert_eq!(reap(child), 0);
         assert!(others.iter().all(|other| is(other, 9, &[])));
         drop((others, go));
+        assert_eq!(heap.stats().objects, 0);
+    }
+
+    fn open(heap: &Arc<Heap>, handle: Handle) -> Result<Held, HeapError> {
+        Held::open(heap, handle, BlockKind::Buffer)
+    }
+
+    fn offered(heap: &Arc<Heap>) {
+        let sent = Held::buffer(heap, &[7; LENGTH]).unwrap();
+        assert!(sent.offer().is_none(), "it was not taken yet");
+        drop(sent);
+        let here = taken(heap);
+        let old = here.handle();
+        set(&here, 10, 1);
+        let handle = here.offer().unwrap();
+        assert!(here.offer().is_none(), "it is the next one's");
+        assert!(matches!(open(heap, old), Err(HeapError::Gone)), "the old name is good no more");
+        let under_way = open(heap, handle).unwrap();
+        let go = Counter::new(heap);
+        drop(here);
+        let child = fork(|| {
+            let there = open(heap, handle).unwrap();
+            assert!(there.take() && there.set_apart() && is(&there, 7, &[(10, 1)]));
+            go.set(1);
+        });
+        until(|| go.get() == 1);
+        assert!(!under_way.take());
+        drop(under_way);
+        assert_eq!(reap(child), 0);
+        heap.bury(child);
+        // What a fork has made private goes on as a copy: others do not see what is there.
+        let here = taken(heap);
+        let child = fork(|| assert!(here.offer().is_none()));
+        assert_eq!(reap(child), 0);
+        assert!(here.offer().is_none());
+        heap.bury(child);
+        drop((here, go));
+        assert_eq!(heap.stats().objects, 0);
+    }
+
+    fn mapped(heap: &Arc<Heap>) {
+        let image = Held::buffer(heap, &[7; LENGTH]).unwrap();
+        let handle = image.handle();
+        let go = Counter::new(heap);
+        let use_it = |place: usize| {
+            let own = open(heap, handle).unwrap();
+            assert!(own.map_apart() && own.offer().is_none());
+            set(&own, place, 1);
+            go.set(go.get() + 1);
+            until(|| go.get() == 3);
+            assert!(is(&own, 7, &[(place, 1)]), "what another wrote is seen");
+            let second = open(heap, handle).unwrap();
+            assert!(!second.map_apart(), "the place is taken");
+            let mut copy = vec![0; LENGTH];
+            second.read(&mut copy).unwrap();
+            assert!(copy.iter().all(|&byte| byte == 7), "a copy is of what all share");
+            let grandchild = fork(|| set(&own, 5, 5));
+            assert_eq!(reap(grandchild), 0);
+            heap.bury(grandchild);
+            assert!(is(&own, 7, &[(place, 1)]));
+            drop(own);
+            assert!(second.map_apart() && is(&second, 7, &[]), "now it is free");
+        };
+        let children = [fork(|| use_it(1)), {
+            until(|| go.get() == 1);
+            fork(|| use_it(2))
+        }];
+        until(|| go.get() == 2);
+        go.set(3);
+        assert!(is(&image, 7, &[]));
+        for child in children {
+            assert_eq!(reap(child), 0);
+            heap.bury(child);
+        }
+        assert!(is(&image, 7, &[]));
+        drop((image, go));
         assert_eq!(heap.stats().objects, 0);
     }
 

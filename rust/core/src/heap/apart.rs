@@ -99,9 +99,13 @@ impl Held {
 
     fn rename_and_offer(&self) -> bool {
         let header = self.heap().header(self.offset());
-        header.serial.store(self.heap().new_serial(), Ordering::Relaxed);
-        step("buffer.renamed");
-        header.turn(BlockKind::Memory, BlockKind::Buffer)
+        let taken = header.is(BlockKind::Memory);
+        if taken {
+            header.serial.store(self.heap().new_serial(), Ordering::Relaxed);
+            step("buffer.renamed");
+            header.set_kind(BlockKind::Buffer);
+        }
+        taken
     }
 
     /// Its pages, to lie apart.

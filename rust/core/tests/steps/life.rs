@@ -142,8 +142,15 @@ fn buffers(things: &Things) {
     put(&things.ring, CHILDS + 40, 30, &[sent.offset()]);
     let held = Held::buffer(heap, &[7; 300_000]).unwrap();
     assert!(held.take() && held.set_apart());
-    let child = fork(|| drop(held));
+    let offered = Held::open(heap, held.offer().unwrap(), BlockKind::Buffer).unwrap();
+    drop(held);
+    put(&things.ring, CHILDS + 41, 30, &[offered.offset()]);
+    assert!(offered.take() && offered.set_apart());
+    let child = fork(|| drop(offered));
     end(things, child);
+    let image = Held::buffer(heap, &[7; 200_000]).unwrap();
+    assert!(image.map_apart());
+    drop(image);
     let ring = Ring::create(heap, 0).unwrap();
     put(&ring, 1, 100_000, &[]);
     let got = within(Duration::from_secs(2), |patience| ring.get(None, ring.lane().alarms(), patience));

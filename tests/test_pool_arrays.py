@@ -73,7 +73,7 @@ def test_what_goes_back_is_what_the_worker_saw(ctx: Any) -> None:
             assert_same(pool.apply(add_one, (sent,)), sent + 1)
             found = pool.map(add_one, [sent + number for number in range(20)], 1)
             for number, rows in enumerate(found):
-                rows += 1
+                np.add(rows, 1, out=rows)
                 assert_same(rows, sent + number + 2)
             # On and back again, and in the midst of others.
             again = pool.starmap(describe, [(rows, {"a": rows}) for rows in found])

@@ -88,7 +88,7 @@ def parts(obj: object, carry: list[Any], *, label: str = "", shared: bool = Fals
     if kind in _SCALARS and (kind is not bytes or len(obj) < _LARGE):  # type: ignore[arg-type]
         return pickle.dumps(obj, _PROTOCOL)
     made = _pickled(obj, carry, label, _FOR_ANY if shared else _FOR_ONE)
-    return list(made) if type(made) is _Sink else made
+    return list(made) if type(made) is _Sink else made  # type: ignore[return-value]
 
 
 def draft(obj: object, carry: list[Any], *, label: str = "") -> bytes | Draft:
@@ -286,12 +286,12 @@ def _dumps_by_value(obj: object, table: _Table, label: str, way: str) -> bytes |
         pickler.dump(obj)
         made = buffers.finish(sink.taken())
         done = True
-        return made
     except Exception as error:  # noqa: BLE001 - raised again
         _fail(obj, error, table, label)
     finally:
         if not done:
             give_back(pickler)
+    return made
 
 
 def _fail(obj: object, error: Exception, table: _Table, label: str) -> NoReturn:

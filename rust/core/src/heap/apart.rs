@@ -94,7 +94,8 @@ impl Held {
         let table = heap.table.lock();
         let shared = table.apart.0.get(&self.entry()).is_some_and(|range| !range.private);
         let offered = shared && heap.locked(|| self.rename_and_offer());
-        offered.then(|| Handle { serial: heap.header(self.offset()).serial.load(Ordering::Relaxed), ..self.handle() })
+        offered
+            .then(|| Handle { serial: heap.header(self.offset()).serial.load(Ordering::Relaxed), ..self.handle() })
     }
 
     fn rename_and_offer(&self) -> bool {

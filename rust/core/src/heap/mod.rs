@@ -14,9 +14,9 @@
 pub mod apart;
 pub mod blocks;
 pub mod collect;
+mod copy;
 pub mod family;
 pub mod handles;
-mod copy;
 mod local;
 pub mod map;
 pub mod root;

@@ -28,6 +28,7 @@ from multiprocessing import BufferTooShort
 from typing import Any
 
 from . import _family
+from . import _private as private
 
 _SHORT = struct.Struct("!i")
 _LONG = struct.Struct("!iQ")
@@ -47,6 +48,7 @@ class _Box:
         self._stream = _family.Stream()
         self.reset()
         _boxes.add(self)
+        private.undo(_after_fork)
 
     def reset(self) -> None:
         """Forget half a message, and who was at it: in a forked child it is the parent's."""
@@ -59,11 +61,10 @@ def _refuse() -> None:
 
 
 def _after_fork() -> None:
+    # They stay, and may be in use when this process is forked in its turn.
+    private.undo(_after_fork)
     for box in list(_boxes):
         box.reset()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 # ---- sending -------------------------------------------------------------------------------

@@ -32,16 +32,27 @@ from collections.abc import Iterator
 from multiprocessing import process as _process
 from typing import Any
 
+from . import _private as private
 from ._main import MAIN_NAMES, is_found_in_main, travels_by_name
 
 Mark = tuple[int, int]
 
 _serials = itertools.count(1)
-_origin = int.from_bytes(os.urandom(8), "little")
+_origin = 0
+"""This process's number; 0 as long as it has not needed any."""
 
 
 def _mark() -> Mark:
+    global _origin
+    if not _origin:
+        private.undo(_be_another)
+        _origin = int.from_bytes(os.urandom(8), "little")
     return _origin, next(_serials)
+
+
+def _be_another() -> None:
+    global _origin
+    _origin = 0
 
 
 # ---- definitions ---------------------------------------------------------------------------
@@ -160,9 +171,4 @@ def _before_fork() -> None:
         _inherited = {id(thing): weakref.ref(thing) for thing in found.values()}
 
 
-def _after_fork() -> None:
-    global _origin
-    _origin = int.from_bytes(os.urandom(8), "little")
-
-
-os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
+os.register_at_fork(before=_before_fork)

@@ -6,7 +6,6 @@ others.  Used by :mod:`procession.queues`.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import weakref
@@ -15,6 +14,7 @@ from functools import partial
 from typing import Any, NoReturn, Self, overload
 
 from . import _family
+from . import _private as private
 from ._readiness import MOMENT, Readiness
 from .errors import ShutDown
 from .reduction import parts
@@ -150,6 +150,7 @@ class Port:
 
     def descriptor(self) -> int:
         """An eventfd, readable exactly while a message waits; this process's own."""
+        private.undo(_after_fork)
         with _making:
             if self._readiness is None:
                 self._readiness = Readiness(self.ring)
@@ -184,6 +185,7 @@ class Port:
     def _note(self) -> None:
         """From now on there is something here that concerns this process alone."""
         if not self._is_noted:
+            private.undo(_after_fork)
             _ports.add(self)
             self._is_noted = True
 
@@ -209,6 +211,3 @@ def _after_fork() -> None:
     for port in list(_ports):
         port.after_fork()
     _ports.clear()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from multiprocessing import context as _std
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, overload
 
@@ -273,14 +274,22 @@ class DefaultContext(BaseContext, _std.DefaultContext):
 # ---- one context a start method ------------------------------------------------------------
 
 
+_popens: dict[str, Callable[[_process.BaseProcess], Any]] = {}
+
+
+def _started(process_obj: _process.BaseProcess, method: str) -> Any:
+    # An import statement that has nothing left to do costs as much as the rest of this.
+    if method not in _popens:
+        _popens[method] = import_module(f".start.{method}", __package__).Popen
+    return _popens[method](process_obj)
+
+
 class ForkProcess(_process.Process, _std.ForkProcess):
     """A process started by fork."""
 
     @staticmethod
     def _Popen(process_obj: _process.BaseProcess) -> Any:
-        from .start.fork import Popen
-
-        return Popen(process_obj)
+        return _started(process_obj, "fork")
 
 
 class SpawnProcess(_process.Process, _std.SpawnProcess):
@@ -288,9 +297,7 @@ class SpawnProcess(_process.Process, _std.SpawnProcess):
 
     @staticmethod
     def _Popen(process_obj: _process.BaseProcess) -> Any:
-        from .start.spawn import Popen
-
-        return Popen(process_obj)
+        return _started(process_obj, "spawn")
 
 
 class ForkServerProcess(_process.Process, _std.ForkServerProcess):
@@ -298,9 +305,7 @@ class ForkServerProcess(_process.Process, _std.ForkServerProcess):
 
     @staticmethod
     def _Popen(process_obj: _process.BaseProcess) -> Any:
-        from .start.forkserver import Popen
-
-        return Popen(process_obj)
+        return _started(process_obj, "forkserver")
 
 
 class ForkContext(BaseContext, _std.ForkContext):

@@ -7,7 +7,6 @@ of the stdlib's module are here too.
 from __future__ import annotations
 
 import operator
-import os
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from multiprocessing.pool import CLOSE, INIT, RUN, TERMINATE
 from typing import Any
 
 from . import _alias, _default
+from . import _private as private
 from ._cpus import usable_cpus
 from ._flow import engine
 from ._flow.classic import classic
@@ -77,6 +77,7 @@ class Pool(_std.Pool):
         self._pool = self._engine.crew.workers
         self._terminate = _util.Finalize(self, self._engine.end, exitpriority=15)
         self._state = RUN
+        private.undo(_disown)
         _pools.add(self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -372,7 +373,5 @@ def _disown() -> None:
         pool._engine.disown()
     _pools.clear()
 
-
-os.register_at_fork(after_in_child=_disown)
 
 _alias.mirror(__name__, _std)

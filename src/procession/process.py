@@ -4,20 +4,21 @@ The state of a program's processes (the current one, the children, the counters)
 so that both packages see one another's; the names of its module are here too.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping
 from multiprocessing import process as _std
 from multiprocessing.process import BaseProcess, active_children, current_process, parent_process
 from os import getpid
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _alias
-from .errors import ProcessError
+
+if TYPE_CHECKING:
+    from .errors import ProcessError
 
 __all__ = ["BaseProcess", "Process", "active_children", "current_process", "parent_process"]
-
-on_arrival: Callable[[], None] | None = None
-"""In a child that was sent its process object: to be called when the object is there."""
 
 _GRACE = 2.0
 """Seconds that daemons have to end on SIGTERM when the program exits; then they are killed."""
@@ -37,6 +38,25 @@ def admit_children() -> None:
     The stdlib refuses, since it could not end them when their parent is ended.
     """
     current_process()._config[_CHILDREN] = True  # type: ignore[attr-defined]
+
+
+def begin(method: str | None) -> None:
+    """In a child: it was started by `method`, if its context does not know that yet."""
+    # A function, since an assignment from outside takes the long way of modules with two sets of names.
+    global started_by
+    started_by = method
+
+
+def announce(arrived: Callable[[], None]) -> None:
+    """In a child that is yet to unpickle its process object: have that call `arrived` before all else."""
+
+    def bootstrap(self: Process, parent_sentinel: int | None = None) -> int:
+        arrived()
+        # The stdlib's, or what a tracer has put in its place.
+        return super(Process, self)._bootstrap(parent_sentinel)  # type: ignore[misc, no-any-return]
+
+    # Not a method that is always there, for which each forked child would have to pay.
+    Process._bootstrap = bootstrap  # type: ignore[attr-defined]
 
 
 class Process(BaseProcess):
@@ -80,15 +100,18 @@ class Process(BaseProcess):
         refuses.
         """
         self._check_closed()  # type: ignore[attr-defined]
-        _demand(self._popen is None, "cannot start a process twice: make a new Process for another run")
-        self._demand_ours("can only start a process object created by current process")
+        # Not assert statements, which python -O leaves out.
+        if self._popen is not None:
+            raise AssertionError("cannot start a process twice: make a new Process for another run")
+        if self._parent_pid != getpid():
+            raise self._not_ours("can only start a process object created by current process")
         config = current_process()._config  # type: ignore[attr-defined]
-        _demand(
-            not config.get("daemon") or config.get(_CHILDREN),
-            "daemonic processes are not allowed to have children: make this process with daemon=False,"
-            " or start the child from its parent",
-        )
-        active_children()  # takes the exit codes of those who have ended
+        if config.get("daemon") and not config.get(_CHILDREN):
+            raise AssertionError(
+                "daemonic processes are not allowed to have children: make this process with daemon=False,"
+                " or start the child from its parent"
+            )
+        _std._cleanup()  # type: ignore[attr-defined]
         self._popen = self._Popen(self)
         self._sentinel = self._popen.sentinel
         # They may hold this object, and have been given to the child.
@@ -102,8 +125,10 @@ class Process(BaseProcess):
         process than this one.
         """
         self._check_closed()  # type: ignore[attr-defined]
-        self._demand_ours("can only join a child process")
-        _demand(self._popen is not None, "can only join a started process: call start() first")
+        if self._parent_pid != getpid():
+            raise self._not_ours("can only join a child process")
+        if self._popen is None:
+            raise AssertionError("can only join a started process: call start() first")
         if timeout is None and self.daemon and _is_exiting():
             self._see_off()
         super().join(timeout)
@@ -111,8 +136,8 @@ class Process(BaseProcess):
     def is_alive(self) -> bool:
         """Has it been started and not ended?  AssertionError if it is no child of this process."""
         self._check_closed()  # type: ignore[attr-defined]
-        if self is not current_process():
-            self._demand_ours("can only test a child process")
+        if self is not current_process() and self._parent_pid != getpid():
+            raise self._not_ours("can only test a child process")
         return super().is_alive()
 
     def terminate(self) -> None:
@@ -166,32 +191,19 @@ class Process(BaseProcess):
         super().join(max(0.0, _last_moment - monotonic()))
         self._popen.kill()
 
-    def _demand_ours(self, message: str) -> None:
-        parent = self._parent_pid
-        _demand(parent == getpid(), f"{message}; this one belongs to process {parent}")
+    def _not_ours(self, message: str) -> AssertionError:
+        return AssertionError(f"{message}; this one belongs to process {self._parent_pid}")
 
     def _demand_started(self, verb: str) -> None:
         self._check_closed()  # type: ignore[attr-defined]
         if self._popen is None:
             raise AttributeError(f"cannot {verb} a process that was not started: call start() first")
 
-    def _bootstrap(self, parent_sentinel: int | None = None) -> int:
-        """In the child: the stdlib's, or what a tracer has put in its place."""
-        if on_arrival is not None:
-            on_arrival()
-        return super()._bootstrap(parent_sentinel)  # type: ignore[misc, no-any-return]
-
 
 def _is_exiting() -> bool:
     from multiprocessing import util  # late: importing the package shall stay short
 
     return bool(util.is_exiting())
-
-
-def _demand(condition: bool, message: str) -> None:
-    # Not an assert statement, which python -O leaves out.
-    if not condition:
-        raise AssertionError(message)
 
 
 _alias.mirror(__name__, _std)

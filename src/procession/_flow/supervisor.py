@@ -16,7 +16,7 @@ from multiprocessing.connection import wait
 from time import monotonic
 from typing import Any
 
-from ..start import private
+from .. import _private as private
 from .channel import Channel, Hire
 from .crew import Crew, Member
 from .oom import Count

@@ -19,7 +19,7 @@ inherited_fds: list[int] | None = None
 """Descriptors that came with the request to the fork server, by the numbers pickled for them."""
 
 
-def run(fd: int, life: int, reporter: Reporter, prepare: Callable[[], object]) -> int:
+def run(method: str, fd: int, life: int, reporter: Reporter, prepare: Callable[[], object]) -> int:
     """Prepare, unpickle the process object behind `fd`, run it, and give back the exit code.
 
     Whatever fails before the target runs is told to the parent and on the standard error.
@@ -27,7 +27,8 @@ def run(fd: int, life: int, reporter: Reporter, prepare: Callable[[], object]) -
     # Looked up now: tracers put their own in its place.
     from multiprocessing import spawn
 
-    process.on_arrival = reporter.arrived
+    process.begin(method)
+    process.announce(reporter.arrived)
     take_main()
     try:
         prepare()
@@ -57,16 +58,11 @@ def _failed(reporter: Reporter) -> int:
     return 1
 
 
-def forget_exit_handlers() -> None:
-    """In a forked child: the handlers so far are the parent's; those of the child run at its end."""
-    atexit._clear()
-    atexit.register(_util._exit_function)  # type: ignore[attr-defined]
-
-
 def finish() -> None:
     """The last that a child does: exit handlers, each once, then it gives up all it shares."""
     try:
         atexit._run_exitfuncs()
+        _util._exit_function()  # type: ignore[attr-defined]
     finally:
         _util._flush_std_streams()  # type: ignore[attr-defined]
         _family.leave()

@@ -1,12 +1,14 @@
 """fork: the child is a copy of its parent."""
 
+import atexit
 import os
 import threading
 from multiprocessing import process as _process
 from typing import NoReturn
 
 from .. import _family, process
-from . import child, lifeline
+from .. import _private as private
+from . import child, lifeline, pidfd
 from .place import Place
 from .watch import Watched
 
@@ -26,31 +28,38 @@ class Popen(Watched):
 
     def _launch(self, process_obj: _process.BaseProcess) -> None:
         # Made before the fork, so that parent and child have them in common.
-        lifeline.read_end()
+        life = lifeline.read_end()
         _family.heap_fd()
-        # One at a time: where the place is a pipe, no sibling may inherit its writing end.
-        with _lock:
-            place = Place()
-            try:
-                self.pid = os.fork()
-                if self.pid == 0:
-                    _live(process_obj, place)
-                _family.forked(self.pid)
-                self._watch(place.bind(self.pid))
-            except BaseException:
-                self._abandon(place)
-                raise
+        if pidfd.available():
+            self._fork(process_obj, life)
+        else:
+            private.undo(_new_lock)
+            # One at a time: no sibling may inherit the writing end of a pipe.
+            with _lock:
+                self._fork(process_obj, life)
+
+    def _fork(self, process_obj: _process.BaseProcess, life: int) -> None:
+        place = Place()
+        try:
+            self.pid = os.fork()
+            if self.pid == 0:
+                _live(process_obj, place, life)
+            _family.forked(self.pid)
+            self._watch(place.bind(self.pid))
+        except BaseException:
+            self._abandon(place)
+            raise
 
 
-def _live(process_obj: _process.BaseProcess, place: Place) -> NoReturn:
+def _live(process_obj: _process.BaseProcess, place: Place, life: int) -> NoReturn:
     code = 1
     try:
         place.enter_child()
-        life = lifeline.inherited()
+        private.keep(life)
         if process_obj.daemon:
             lifeline.die_with_parent(life)
-        process.started_by = "fork" if process_obj._start_method else None  # type: ignore[attr-defined]
-        child.forget_exit_handlers()
+        process.begin("fork" if process_obj._start_method else None)  # type: ignore[attr-defined]
+        atexit._clear()  # the handlers so far are the parent's
         code = process_obj._bootstrap(parent_sentinel=life)  # type: ignore[attr-defined]
     finally:
         child.end(code)
@@ -59,6 +68,3 @@ def _live(process_obj: _process.BaseProcess, place: Place) -> NoReturn:
 def _new_lock() -> None:
     global _lock
     _lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_new_lock)

@@ -18,7 +18,8 @@ from contextlib import suppress
 from typing import Protocol
 from weakref import WeakSet
 
-from . import pidfd, private
+from .. import _private as private
+from . import pidfd
 
 
 class Descriptor(Protocol):
@@ -41,6 +42,7 @@ _bell: int | None = None
 def need() -> None:
     """Somebody has got hold of a queue's reading end: from now on gates are needed."""
     global _needed
+    private.undo(_forget)
     _needed = True
 
 
@@ -59,6 +61,7 @@ def before(sentinel: int) -> int | None:
     """
     if not _needed:
         return None
+    private.undo(_forget)
     with _lock, suppress(OSError, RuntimeError):
         gate = private.keep(_eventfd())
         try:
@@ -143,6 +146,3 @@ def _forget() -> None:
     _lock, _bell = threading.RLock(), None
     _gates.clear()
     _descriptors.clear()
-
-
-os.register_at_fork(after_in_child=_forget)

@@ -18,27 +18,27 @@ import signal
 import threading
 from multiprocessing import process as _std
 
-from . import private
+from .. import _private as private
 
-_lock = threading.Lock()
-_ends: tuple[int, int] | None = None
-_inherited: int | None = None
+_ends: dict[int, tuple[int, int]] = {}
+"""The ends of this process's life pipe, at 0."""
 
 
 def read_end() -> int:
     """The end for children of this process's life pipe, which is made at first use."""
-    global _ends
-    with _lock:
-        if _ends is None:
-            r, w = os.pipe()
-            _ends = r, private.keep(w)
-        return _ends[0]
+    if 0 not in _ends:
+        _make()
+    return _ends[0][0]
 
 
-def inherited() -> int:
-    """In a forked child: the read end of its parent's life pipe."""
-    assert _inherited is not None
-    return _inherited
+def _make() -> None:
+    private.undo(_ends.clear)  # a forked child makes one of its own
+    r, w = os.pipe()
+    private.keep(w)
+    # Another thread may have been quicker.
+    if _ends.setdefault(0, (r, w)) != (r, w):
+        os.close(r)
+        private.close(w)
 
 
 def die_with_parent(fd: int | None = None) -> None:
@@ -79,14 +79,3 @@ def _hung_up(fd: int, timeout: float | None) -> bool:
     poll = select.poll()
     poll.register(fd, 0)
     return bool(poll.poll(timeout))
-
-
-def _forget() -> None:
-    """In a forked child: the parent's pipe is not ours, but for its read end."""
-    global _lock, _ends, _inherited
-    _lock = threading.Lock()
-    _inherited = None if _ends is None else private.keep(_ends[0])
-    _ends = None
-
-
-os.register_at_fork(after_in_child=_forget)

@@ -14,7 +14,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from .. import _main, reduction
-from . import private
+from .. import _private as private
 
 
 def packed(popen: Any, process_obj: _process.BaseProcess, first: bytes = b"") -> AbstractContextManager[int]:

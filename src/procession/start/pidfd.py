@@ -40,9 +40,11 @@ def readable(fds: list[int], timeout: float | None) -> list[int]:
     poll = select.poll()
     for fd in fds:
         poll.register(fd, select.POLLIN)
-    deadline = None if timeout is None else time.monotonic() + timeout
+    if timeout is None:
+        return [fd for fd, _ in poll.poll()]
+    deadline = time.monotonic() + timeout
     while True:
-        left = math.inf if deadline is None else (deadline - time.monotonic()) * 1000
+        left = (deadline - time.monotonic()) * 1000
         # Rounded up, so that a wait is never shorter than asked for.
         ready = poll.poll(math.ceil(min(max(left, 0), _LONGEST_MS)))
         if ready or left <= _LONGEST_MS:
@@ -51,6 +53,8 @@ def readable(fds: list[int], timeout: float | None) -> list[int]:
 
 def persistently(ask: Callable[[], int | None]) -> int | None:
     """What `ask` answers, asked again for a moment as long as that is None."""
+    if (answer := ask()) is not None:
+        return answer
     deadline = time.monotonic() + _MOMENT
     while (answer := ask()) is None and time.monotonic() < deadline:
         time.sleep(0.001)

@@ -7,7 +7,8 @@ be killed again.
 import os
 from collections.abc import Sequence
 
-from . import pidfd, private
+from .. import _private as private
+from . import pidfd
 
 
 class Place:

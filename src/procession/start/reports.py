@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from . import private
+from .. import _private as private
 
 _HEAD = struct.Struct("=QHB")
 """Serial number, length of the text that follows, kind."""
@@ -49,6 +49,7 @@ _texts: dict[int, bytes] = {}
 
 def expect(who: Expected) -> int:
     """A serial number for the child that `who` is about to start."""
+    private.undo(_forget)
     serial = next(_serials)
     _expected[serial] = who
     return serial
@@ -57,6 +58,7 @@ def expect(who: Expected) -> int:
 def channel() -> tuple[int, int]:
     """The pipe: an end to wait on and one to give to children."""
     global _ends
+    private.undo(_forget)
     with _lock:
         if _ends is None:
             r, w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -105,9 +107,6 @@ def _forget() -> None:
     _expected.clear()
     _unread.clear()
     _texts.clear()
-
-
-os.register_at_fork(after_in_child=_forget)
 
 
 # ---- the child's side ----------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """A child of the fork server: forked, most often in advance, it waits to be told what to do."""
 
+import atexit
 import os
 import signal
 from multiprocessing import resource_tracker
 from typing import NoReturn
 
-from . import child, lifeline, pidfd, private, surroundings, wire
+from .. import _private as private
+from . import child, lifeline, pidfd, surroundings, wire
 from .reports import Reporter
 from .wire import Message
 
@@ -19,7 +21,7 @@ def wait_for_request(fd: int, owner: int, life: int, report: int) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        child.forget_exit_handlers()
+        atexit._clear()  # the handlers so far are the server's
         private.keep(life)
         request = wire.receive(fd)
         os.close(fd)
@@ -54,4 +56,4 @@ def _serve(request: Message, life: int, report: int) -> int:
         resource_tracker._resource_tracker._fd = tracker  # type: ignore[attr-defined]
         child.inherited_fds = others
 
-    return child.run(contents, life, Reporter(report, request.serial), prepare)
+    return child.run("forkserver", contents, life, Reporter(report, request.serial), prepare)

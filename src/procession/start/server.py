@@ -19,7 +19,8 @@ from multiprocessing import util as _util
 from typing import NamedTuple, NoReturn
 
 from .. import _family, process
-from . import child, lifeline, pidfd, private, wire
+from .. import _private as private
+from . import child, lifeline, pidfd, wire
 from .served import wait_for_request
 from .wire import Message
 
@@ -42,7 +43,7 @@ def serve(*, requests: int, heap: int, life: int, report: int, contents: int) ->
     lifeline.die_with_parent(life)
     _family.attach(heap)
     os.close(heap)
-    process.started_by = "forkserver"
+    process.begin("forkserver")
     with open(contents, "rb") as file:
         _preload(*pickle.load(file))
     _util._close_stdin()  # type: ignore[attr-defined]

@@ -12,8 +12,9 @@ from contextlib import suppress
 from multiprocessing import forkserver as _std
 
 from .. import _family
+from .. import _private as private
 from ..errors import ProcessError
-from . import command, lifeline, parcel, pidfd, private, reports, wire
+from . import command, lifeline, parcel, pidfd, reports, wire
 from .wire import Message
 
 _MOMENT = 5.0
@@ -173,6 +174,7 @@ def start(request: Message, sent: Callable[[], None]) -> tuple[Server, Message]:
 def ensure_running() -> Server:
     """The server of this process, which is started if there is none."""
     global _server
+    private.undo(_forget)
     with _lock:
         if _server is None:
             _server = Server()
@@ -202,6 +204,3 @@ def _forget() -> None:
     """In a forked child: the server is the parent's."""
     global _lock, _server
     _lock, _server = threading.Lock(), None
-
-
-os.register_at_fork(after_in_child=_forget)

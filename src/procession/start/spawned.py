@@ -5,8 +5,9 @@ import sys
 from multiprocessing import resource_tracker
 from typing import NoReturn
 
-from .. import _family, process
-from . import child, lifeline, private
+from .. import _family
+from .. import _private as private
+from . import child, lifeline
 from .reports import Reporter
 
 
@@ -33,13 +34,12 @@ def main(
         os.set_inheritable(private.keep(alive), False)
     if daemon:
         lifeline.die_with_parent(life)
-    process.started_by = "spawn"
     resource_tracker._resource_tracker._fd = tracker_fd  # type: ignore[attr-defined]
 
     def prepare() -> None:
         _family.attach(heap)
         os.close(heap)
 
-    code = child.run(contents, life, Reporter(report, serial), prepare)
+    code = child.run("spawn", contents, life, Reporter(report, serial), prepare)
     child.finish()
     sys.exit(code)

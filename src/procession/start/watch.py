@@ -4,13 +4,15 @@ import os
 import signal
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from multiprocessing import process as _process
 from multiprocessing import util as _util
 from typing import ClassVar
 
 from .. import _family
+from .. import _private as private
 from ..errors import ProcessError
-from . import gate, pidfd, private
+from . import gate, pidfd
 from .place import Place
 
 
@@ -30,10 +32,9 @@ class Watched(ABC):
         # Or a forked child writes once more what its parent has in its buffers.
         _util._flush_std_streams()  # type: ignore[attr-defined]
         self.pid = 0
-        self.sentinel = -1
+        self.sentinel = self._open = -1
         self.returncode: int | None = None
         self.start_error: ProcessError | None = None
-        self.finalizer: _util.Finalize | None = None
         self._gate: tuple[int, _util.Finalize] | None = None
         self._starter = os.getpid()
         # Reentrant, since a finalizer that looks at all processes may run at any moment.
@@ -84,12 +85,22 @@ class Watched(ABC):
         """Give up the sentinel."""
         if self._gate is not None:
             self._gate[1]()
-        if self.finalizer is not None:
-            self.finalizer()
+        self._close()
+
+    def _close(
+        self, close: Callable[[int], None] = private.close, pid: Callable[[], int] = os.getpid
+    ) -> None:
+        # By arguments, since the globals of modules may be gone.
+        sentinel, self._open = self._open, -1
+        if sentinel >= 0 and pid() == self._starter:
+            close(sentinel)
+
+    # No finalizer of the stdlib's, which is five more objects a child.
+    __del__ = _close
 
     def _watch(self, sentinel: int) -> None:
-        self.sentinel = private.keep(sentinel)
-        self.finalizer = _util.Finalize(self, private.close, (sentinel,))
+        private.undo(_disown)
+        self.sentinel = self._open = private.keep(sentinel)
 
     def _abandon(self, place: Place) -> None:
         """The start has failed, or Ctrl-C has come in the middle of it: there shall be no child."""
@@ -157,6 +168,3 @@ def _disown() -> None:
     for process in list(_process._children):  # type: ignore[attr-defined]
         if isinstance(process._popen, Watched):
             _process._children.discard(process)  # type: ignore[attr-defined]
-
-
-os.register_at_fork(after_in_child=_disown)

@@ -129,7 +129,7 @@ class Process(BaseProcess):
             raise self._not_ours("can only join a child process")
         if self._popen is None:
             raise AssertionError("can only join a started process: call start() first")
-        if timeout is None and self.daemon and _is_exiting():
+        if timeout is None and self._config.get("daemon") and _is_exiting():  # type: ignore[attr-defined]
             self._see_off()
         super().join(timeout)
 

@@ -26,7 +26,7 @@ pub const RESERVATION: Duration = Duration::from_millis(if cfg!(feature = "fault
 pub struct Seat {
     /// `id << 32 | pid`; 0 is an empty seat, pid 0 a reserved one.
     who: AtomicU64,
-    start: AtomicU64,
+    seen: AtomicU64,
     stack: AtomicU64,
     reserved: AtomicU64,
     /// As `who`, of the one who sat here before: a lock may still name it after its burial.
@@ -54,27 +54,27 @@ impl Seat {
         let id = generation << SEAT_BITS | number as u32;
         self.reserved.store(now(), Ordering::Relaxed);
         self.who.compare_exchange(0, pack(id, 0), Ordering::SeqCst, Ordering::Relaxed).ok()?;
-        self.start.store(0, Ordering::Relaxed);
+        self.seen.store(0, Ordering::Relaxed);
         self.stack.store(0, Ordering::Relaxed);
         self.clean.store(0, Ordering::Relaxed);
         self.handles.store(0, Ordering::Relaxed);
         Some(id)
     }
 
-    /// Sit down as process `pid` on the seat that was reserved as `id`, or find that its parent did
-    /// so for it; false if the seat was given away.
+    /// Sit down as process `pid`, this one or a child that it has just forked, on the seat that was
+    /// reserved as `id`, or find that the other did; false if the seat was given away.
     pub fn sit(&self, id: u32, pid: u32) -> bool {
         if self.occupant() == (id, pid) {
             return true;
         }
-        let known = Identity::of(pid);
+        let known = Identity::ours();
         let sat = self.who.compare_exchange(pack(id, 0), pack(id, pid), Ordering::SeqCst, Ordering::Relaxed);
         if let Err(who) = sat {
             return who == pack(id, pid);
         }
         // Afterwards, since it may have been another's. Until then the identity is unknown, and
         // the pid alone counts.
-        self.start.store(known.start, Ordering::Relaxed);
+        self.seen.store(known.seen, Ordering::Relaxed);
         self.stack.store(known.stack, Ordering::Relaxed);
         true
     }
@@ -120,7 +120,7 @@ impl Seat {
     }
 
     fn identity(&self) -> Identity {
-        Identity { start: self.start.load(Ordering::Relaxed), stack: self.stack.load(Ordering::Relaxed) }
+        Identity { seen: self.seen.load(Ordering::Relaxed), stack: self.stack.load(Ordering::Relaxed) }
     }
 }
 

@@ -1,41 +1,62 @@
 //! Does a process live?
 //!
-//! A pid may be a stranger's by now: the time at which the process began tells. Or the process runs
+//! A pid may be a stranger's by now: he began later than the process was known. Or the process runs
 //! another program since an exec, which has nothing of ours mapped: where its first stack begins
-//! tells.
+//! tells. For a look at one /proc is read; to make a process known takes a look at the clock alone,
+//! since that is done at each fork.
 
 use std::fs::File;
 use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What tells one process and its program from all others; zeroes are unknown.
+/// What tells one process and its program from all others that have its pid later; zeroes are unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// When it began, in clock ticks since boot.
-    pub start: u64,
+    /// When it was there already, in clock ticks since boot.
+    pub seen: u64,
     /// Where its first stack begins. Others may read it only with the right to look into it.
     pub stack: u64,
 }
 
+/// Where the first stack of this program begins, 0 before it was looked up. A forked child has its parent's.
+static STACK: AtomicU64 = AtomicU64::new(0);
+
 impl Identity {
-    /// Of process `pid`, as far as /proc tells.
-    pub fn of(pid: u32) -> Identity {
-        Stat::read(pid).map_or(Identity::default(), |stat| stat.identity)
+    /// Of this process, or of a child that it has just forked.
+    pub fn ours() -> Identity {
+        let mut stack = STACK.load(Ordering::Relaxed);
+        if stack == 0 {
+            stack = Stat::read(std::process::id()).map_or(0, |stat| stat.stack);
+            STACK.store(stack, Ordering::Relaxed);
+        }
+        Identity { seen: ticks(), stack }
     }
 
-    fn fits(self, other: Identity) -> bool {
-        let same = |a: u64, b: u64| a == 0 || b == 0 || a == b;
-        same(self.start, other.start) && same(self.stack, other.stack)
+    fn fits(self, stat: &Stat) -> bool {
+        let same = self.stack == 0 || stat.stack == 0 || self.stack == stat.stack;
+        same && (self.seen == 0 || stat.start <= self.seen)
     }
+}
+
+/// Clock ticks since boot, as the kernel counts them in /proc.
+fn ticks() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills the timespec on our stack; sysconf only reads.
+    let each_second = unsafe {
+        libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut time);
+        libc::sysconf(libc::_SC_CLK_TCK) as u64
+    };
+    time.tv_sec as u64 * each_second + time.tv_nsec as u64 * each_second / 1_000_000_000
 }
 
 /// Does the process `pid` of this identity live? A zombie does not.
 pub fn lives(pid: u32, known: Identity) -> bool {
     match ended(pid) {
         Some(true) => false,
-        Some(false) => Stat::read(pid).is_none_or(|stat| stat.identity.fits(known)),
+        Some(false) => Stat::read(pid).is_none_or(|stat| known.fits(&stat)),
         // No descriptor to be had, or an old kernel.
         None => match Stat::read(pid) {
-            Some(stat) => !stat.ended && stat.identity.fits(known),
+            Some(stat) => !stat.ended && known.fits(&stat),
             None => exists(pid),
         },
     }
@@ -67,7 +88,9 @@ fn exists(pid: u32) -> bool {
 /// What /proc/PID/stat says.
 struct Stat {
     ended: bool,
-    identity: Identity,
+    /// When it began, in clock ticks since boot.
+    start: u64,
+    stack: u64,
 }
 
 impl Stat {
@@ -84,7 +107,8 @@ impl Stat {
         let zombie = matches!(*fields.first()?, "Z" | "X" | "x");
         Some(Stat {
             ended: zombie && number(20).is_none_or(|threads| threads <= 1),
-            identity: Identity { start: number(22)?, stack: number(28).unwrap_or(0) },
+            start: number(22)?,
+            stack: number(28).unwrap_or(0),
         })
     }
 }
@@ -96,10 +120,12 @@ mod tests {
     #[test]
     fn this_process_lives_and_no_other_is_taken_for_it() {
         let me = std::process::id();
-        let known = Identity::of(me);
-        assert!(known.start > 0 && known.stack > 0);
+        let known = Identity::ours();
+        let began = Stat::read(me).unwrap().start;
+        assert!(known.seen >= began && known.stack > 0);
         assert!(lives(me, known) && lives(me, Identity::default()));
-        assert!(!lives(me, Identity { start: known.start - 1, ..known }), "an earlier process of this pid");
+        assert!(lives(me, Identity { seen: began, ..known }), "known at once");
+        assert!(!lives(me, Identity { seen: began - 1, ..known }), "an earlier process of this pid");
         assert!(!lives(me, Identity { stack: known.stack + 16, ..known }), "an earlier program of this process");
     }
 
@@ -118,12 +144,12 @@ mod tests {
     #[test]
     fn a_process_that_runs_another_program_is_another() {
         let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
-        let known = Identity { stack: Identity::of(std::process::id()).stack, ..Identity::of(child.id()) };
+        let known = Identity::ours();
         // For a moment after the exec the stack is not yet known.
         while lives(child.id(), known) {
             std::thread::yield_now();
         }
-        assert!(lives(child.id(), Identity::of(child.id())));
+        assert!(lives(child.id(), Identity { stack: Stat::read(child.id()).unwrap().stack, ..known }));
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -71,6 +71,9 @@ def finish() -> None:
 def end(code: int) -> NoReturn:
     """Finish, and end without what belongs to the process that this one was forked from."""
     try:
-        finish()
+        if code or atexit._ncallbacks():
+            finish()
+        else:
+            _family.leave()  # the rest was done by the stdlib when the target had run
     finally:
         os._exit(code)

@@ -56,7 +56,7 @@ def _live(process_obj: _process.BaseProcess, place: Place, life: int) -> NoRetur
     try:
         place.enter_child()
         private.keep(life)
-        if process_obj.daemon:
+        if process_obj._config.get("daemon"):  # type: ignore[attr-defined]
             lifeline.die_with_parent(life)
         process.begin("fork" if process_obj._start_method else None)  # type: ignore[attr-defined]
         atexit._clear()  # the handlers so far are the parent's

@@ -27,6 +27,7 @@ class Popen(Carried):
 
     method = "forkserver"
     DupFd = Inherited
+    _is_ours = False
 
     def duplicate_for_child(self, fd: int) -> int:
         """The place of the descriptor among those which go to the child."""

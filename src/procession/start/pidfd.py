@@ -53,8 +53,6 @@ def readable(fds: list[int], timeout: float | None) -> list[int]:
 
 def persistently(ask: Callable[[], int | None]) -> int | None:
     """What `ask` answers, asked again for a moment as long as that is None."""
-    if (answer := ask()) is not None:
-        return answer
     deadline = time.monotonic() + _MOMENT
     while (answer := ask()) is None and time.monotonic() < deadline:
         time.sleep(0.001)

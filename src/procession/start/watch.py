@@ -1,19 +1,24 @@
 """What the handles of all start methods have in common: the watch over one child."""
 
+from __future__ import annotations
+
 import os
 import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import process as _process
 from multiprocessing import util as _util
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from .. import _family
 from .. import _private as private
-from ..errors import ProcessError
 from . import gate, pidfd
 from .place import Place
+
+if TYPE_CHECKING:
+    from ..errors import ProcessError
 
 
 class Watched(ABC):
@@ -27,6 +32,8 @@ class Watched(ABC):
     method: ClassVar[str]
     carries_heap: ClassVar[bool] = True
     """The child is of this process's family: shared objects may be among what it is given."""
+    _is_ours: ClassVar[bool] = True
+    """Is it a child of this very process, which alone can wait for it?"""
 
     def __init__(self, process_obj: _process.BaseProcess) -> None:
         # Or a forked child writes once more what its parent has in its buffers.
@@ -112,6 +119,10 @@ class Watched(ABC):
             os.waitpid(self.pid, 0)
 
     def _ended(self, timeout: float | None) -> bool:
+        if timeout is None and self._is_ours:
+            with suppress(OSError):  # reaped by somebody else, or there are no pidfds
+                os.waitid(os.P_PIDFD, self.sentinel, os.WEXITED | os.WNOWAIT)
+                return True
         return bool(pidfd.readable([self.sentinel], timeout))
 
     def _reap(self) -> None:
@@ -130,7 +141,8 @@ class Watched(ABC):
     def _exit_code(self) -> int | None:
         """How the child ended, which its sentinel says it has."""
         try:
-            return pidfd.persistently(self._waited)
+            code = self._waited()
+            return pidfd.persistently(self._waited) if code is None else code
         except ChildProcessError:
             # Reaped by somebody else, or by the kernel because SIGCHLD is ignored.
             return pidfd.exit_code(self.sentinel)

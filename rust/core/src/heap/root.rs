@@ -5,7 +5,7 @@ use crate::sync::{AtomicU32, AtomicU64};
 
 pub(super) const MAGIC: u64 = 0x7072_6f63_6573_0001;
 /// Changes whenever anything that two builds could understand differently changes.
-pub(super) const LAYOUT: u64 = 4;
+pub(super) const LAYOUT: u64 = 5;
 /// Free lists: four a power of two.
 pub const CLASSES: usize = 160;
 

@@ -1,11 +1,12 @@
 """Python's multiprocessing on a new engine: the same names, as methods of the default context."""
 
-import typing as _typing
 from multiprocessing import __all__ as _names
 
 from . import context as _context
 
-if _typing.TYPE_CHECKING:
+if _context.TYPE_CHECKING:
+    import typing as _typing
+
     from .errors import DeadlockError as DeadlockError
     from .errors import ManagerLostError as ManagerLostError
     from .errors import OwnerDiedError as OwnerDiedError
@@ -74,7 +75,7 @@ _errors = (
 __all__ = [*_names, *_errors]  # noqa: PLE0604
 
 
-def __getattr__(name: str) -> _typing.Any:
+def __getattr__(name: str) -> "_typing.Any":
     if name in _errors:
         from . import errors
 

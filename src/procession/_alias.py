@@ -1,8 +1,13 @@
 """Modules whose names, or all names but a few, are those of a module of the stdlib."""
 
+from __future__ import annotations
+
 import sys
 from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # not typing's: to import that takes a tenth of what importing all of this does
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def become(name: str, original: ModuleType) -> None:

@@ -12,13 +12,19 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import marshal
 import os
-import pkgutil
 import sys
 import types
 from importlib.machinery import ModuleSpec
 from multiprocessing import spawn as _spawn
-from typing import Any
+
+TYPE_CHECKING = False  # not typing's: to import that takes a tenth of what importing all of this does
+if TYPE_CHECKING:
+    from typing import Any
+
+_BYTECODE_AT = 16
+"""Where it begins in a compiled file, behind what tells of which version and source it is."""
 
 
 def from_path(path: str) -> None:
@@ -56,11 +62,11 @@ def from_name(name: str) -> None:
 
 def _code_at(path: str) -> types.CodeType:
     with io.open_code(path) as file:
-        code: types.CodeType | None = pkgutil.read_code(file)
-        if code is None:
-            file.seek(0)
-            code = compile(file.read(), path, "exec", dont_inherit=True)
-    return code
+        text = file.read()
+    if text.startswith(importlib.util.MAGIC_NUMBER):
+        code: types.CodeType = marshal.loads(text[_BYTECODE_AT:])
+        return code
+    return compile(text, path, "exec", dont_inherit=True)
 
 
 def _code_of(spec: ModuleSpec) -> types.CodeType | None:

@@ -10,13 +10,16 @@ import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from multiprocessing import context as _std
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, overload
 
 from . import _alias, _default
 from . import process as _process
 
+TYPE_CHECKING = False  # not typing's: to import that takes a tenth of what importing all of this does
 if TYPE_CHECKING:
+    from typing import Any, ClassVar, Literal, overload
+
     from . import connection, managers, pool, queues, synchronize
+
 
 __all__ = ()
 
@@ -187,16 +190,19 @@ class BaseContext(_std.BaseContext):
     def allow_connection_pickling(self) -> None:
         """Nothing: connections and sockets can always be given to a process."""
 
-    @overload  # type: ignore[override]
-    def get_context(self, method: None = None) -> BaseContext: ...
-    @overload
-    def get_context(self, method: Literal["fork"]) -> ForkContext: ...
-    @overload
-    def get_context(self, method: Literal["spawn"]) -> SpawnContext: ...
-    @overload
-    def get_context(self, method: Literal["forkserver"]) -> ForkServerContext: ...
-    @overload
-    def get_context(self, method: str | None) -> BaseContext: ...
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]
+        def get_context(self, method: None = None) -> BaseContext: ...
+        @overload
+        def get_context(self, method: Literal["fork"]) -> ForkContext: ...
+        @overload
+        def get_context(self, method: Literal["spawn"]) -> SpawnContext: ...
+        @overload
+        def get_context(self, method: Literal["forkserver"]) -> ForkServerContext: ...
+        @overload
+        def get_context(self, method: str | None) -> BaseContext: ...
+
     def get_context(self, method: str | None = None) -> BaseContext:
         """The context of the start method `method`; this one (of the default: the actual one) if None.
 
@@ -247,10 +253,13 @@ class DefaultContext(BaseContext, _std.DefaultContext):
             )
         self._actual_context = None if method is None and force else self.get_context(method)
 
-    @overload  # type: ignore[override]
-    def get_start_method(self, allow_none: Literal[False] = False) -> str: ...
-    @overload
-    def get_start_method(self, allow_none: bool) -> str | None: ...
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]
+        def get_start_method(self, allow_none: Literal[False] = False) -> str: ...
+        @overload
+        def get_start_method(self, allow_none: bool) -> str | None: ...
+
     def get_start_method(self, allow_none: bool = False) -> str | None:
         """The name of the start method.
 
@@ -341,7 +350,8 @@ def _context_of(method: str) -> BaseContext:
         known = ", ".join(_concrete_contexts)
         raise ValueError(f"cannot find context for {method!r}: the start methods are {known}")
     context._check_available()
-    return cast("BaseContext", context)
+    found: BaseContext = context
+    return found
 
 
 def _force_start_method(method: str) -> None:

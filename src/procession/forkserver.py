@@ -8,7 +8,7 @@ from multiprocessing.forkserver import set_forkserver_preload
 from typing import NoReturn
 
 from . import _alias
-from .start import child, command, serverlink
+from .start import child, serverlink
 
 __all__ = [*_std.__all__, "main"]  # noqa: PLE0604
 
@@ -25,7 +25,7 @@ def get_inherited_fds() -> list[int] | None:
 
 def main(**given: int) -> NoReturn:
     """Be the server: the entry of `start.server`."""
-    command.tidy_main("main")
+    child.tidy_main("main")
     from .start import server
 
     server.serve(**given)

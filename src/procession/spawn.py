@@ -1,11 +1,16 @@
 """How a spawned child begins; the other names of the stdlib's module are here too."""
 
+from __future__ import annotations
+
 import sys
 from multiprocessing import spawn as _std
-from typing import NoReturn
 
 from . import _alias
-from .start import command
+from .start import child
+
+TYPE_CHECKING = False  # not typing's: to import that takes a tenth of what importing all of this does
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 __all__ = [*_std.__all__, "spawn_main"]  # noqa: PLE0604
 
@@ -13,7 +18,7 @@ __all__ = [*_std.__all__, "spawn_main"]  # noqa: PLE0604
 def spawn_main(**given: int) -> NoReturn:
     """Run the process that a parent describes, and exit: the entry of `start.spawned`."""
     assert _std.is_forking(sys.argv), "spawn_main is for children that procession starts"
-    command.tidy_main("spawn_main")
+    child.tidy_main("spawn_main")
     from .start import spawned
 
     spawned.main(**given)

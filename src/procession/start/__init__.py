@@ -8,7 +8,13 @@ Downwards from a kind: `carried` (the child unpickles its process object) and `w
 sees how it goes) are what kinds have in common; `child` is the life at the other end.
 """
 
-from typing import ClassVar, Protocol
+from __future__ import annotations
+
+TYPE_CHECKING = False  # not typing's: to import that takes a tenth of what importing all of this does
+if TYPE_CHECKING:
+    from typing import ClassVar, Protocol
+else:
+    Protocol = object
 
 
 class Started(Protocol):

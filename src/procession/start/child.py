@@ -4,19 +4,32 @@ Called by fork in the forked child, by `procession.spawn` in a new interpreter a
 server's children.
 """
 
+from __future__ import annotations
+
 import atexit
 import os
 import sys
 from collections.abc import Callable
 from multiprocessing import process as _std
 from multiprocessing import util as _util
-from typing import NoReturn
 
 from .. import _family, _take_main, process
 from .reports import Reporter
 
+TYPE_CHECKING = False  # not typing's: to import that takes a tenth of what importing all of this does
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 inherited_fds: list[int] | None = None
 """Descriptors that came with the request to the fork server, by the numbers pickled for them."""
+
+
+def tidy_main(name: str) -> None:
+    """Take out of `__main__` what our command line has put there; it is the program's namespace."""
+    if getattr(sys, "frozen", False):
+        return  # there it had nothing to do with what main has
+    for ours in (name, "install", "sys"):
+        vars(sys.modules["__main__"]).pop(ours, None)
 
 
 def run(method: str, fd: int, life: int, reporter: Reporter, prepare: Callable[[], object]) -> int:

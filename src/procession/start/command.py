@@ -59,14 +59,6 @@ def tracker() -> int:
     return fd
 
 
-def tidy_main(name: str) -> None:
-    """Take out of `__main__` what our command line has put there; it is the program's namespace."""
-    if getattr(sys, "frozen", False):
-        return  # there it had nothing to do with what main has
-    for ours in (name, "install", "sys"):
-        vars(sys.modules["__main__"]).pop(ours, None)
-
-
 def _install() -> str:
     """What makes a new interpreter as this one is, before it imports or unpickles anything."""
     return "from procession._install import install; install(); " if _stdlib.moved() else ""

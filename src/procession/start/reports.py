@@ -5,12 +5,13 @@ in one piece (so that messages of siblings never mix) and never waited for: a ch
 because its parent does not listen.
 """
 
+from __future__ import annotations
+
 import itertools
 import os
 import struct
 import threading
 from contextlib import suppress
-from typing import Protocol
 from weakref import WeakValueDictionary
 
 from .. import _private as private
@@ -25,14 +26,18 @@ _LONGEST = 16 * 1024
 _CHUNK = 64 * 1024
 
 
-class Expected(Protocol):
-    """Who started a child and waits for its report."""
+TYPE_CHECKING = False  # not typing's: to import that takes a tenth of what importing all of this does
+if TYPE_CHECKING:
+    from typing import Protocol
 
-    def arrived(self) -> None:
-        """The child has loaded all that was sent to it."""
+    class Expected(Protocol):
+        """Who started a child and waits for its report."""
 
-    def failed(self, text: str) -> None:
-        """The child ends before it runs its target."""
+        def arrived(self) -> None:
+            """The child has loaded all that was sent to it."""
+
+        def failed(self, text: str) -> None:
+            """The child ends before it runs its target."""
 
 
 _serials = itertools.count(1)

@@ -1,14 +1,20 @@
 """A child of spawn: a new interpreter, whose first line calls `main`."""
 
+from __future__ import annotations
+
+import gc
 import os
 import sys
 from multiprocessing import resource_tracker
-from typing import NoReturn
 
 from .. import _family
 from .. import _private as private
 from . import child, lifeline
 from .reports import Reporter
+
+TYPE_CHECKING = False  # not typing's: to import that takes a tenth of what importing all of this does
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main(
@@ -40,6 +46,8 @@ def main(
         _family.attach(heap)
         os.close(heap)
 
+    # What is here so far stays for ever. So the collector need not go through it, least of all at the end.
+    gc.freeze()
     code = child.run("spawn", contents, life, Reporter(report, serial), prepare)
     child.finish()
     sys.exit(code)

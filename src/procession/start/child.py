@@ -28,7 +28,7 @@ def tidy_main(name: str) -> None:
     """Take out of `__main__` what our command line has put there; it is the program's namespace."""
     if getattr(sys, "frozen", False):
         return  # there it had nothing to do with what main has
-    for ours in (name, "install", "sys"):
+    for ours in (name, "install", "sys", "gc", "collect"):
         vars(sys.modules["__main__"]).pop(ours, None)
 
 

@@ -26,6 +26,9 @@ def line(entry: str, /, **given: object) -> list[str]:
     function = "spawn_main" if entry == "spawn" else "main"
     arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
     program = f"{_path()}{_install()}from procession.{entry} import {function}; {function}({arguments})"
+    if entry == "spawn":
+        # It would go several times through what importing leaves, all of which stays.
+        program = f"import gc; collect = gc.isenabled(); gc.disable(); {program[:-1]}, collect=collect)"
     flags = _util._args_from_interpreter_flags()  # type: ignore[attr-defined]
     mark = ["--multiprocessing-fork"] if entry == "spawn" else []
     return [_interpreter(), *flags, "-c", program, *mark]

@@ -27,12 +27,13 @@ def main(
     daemon: int,
     tracker_fd: int,
     alive: int | None = None,
+    collect: bool = False,
 ) -> NoReturn:
     """Run the process that the parent describes in `contents`, and exit.
 
     `heap`: of the family it joins.  `life`, `report`: pipes of the parent.  `serial`: its number
     in reports.  `tracker_fd`: of the stdlib's resource tracker.  `alive`: to be held as long as it
-    lives, where there are no pidfds.
+    lives, where there are no pidfds.  `collect`: the collector is to be switched on.
     """
     for fd in (contents, heap, private.keep(life), report, tracker_fd):
         os.set_inheritable(fd, False)
@@ -48,6 +49,8 @@ def main(
 
     # What is here so far stays for ever. So the collector need not go through it, least of all at the end.
     gc.freeze()
+    if collect:
+        gc.enable()
     code = child.run("spawn", contents, life, Reporter(report, serial), prepare)
     child.finish()
     sys.exit(code)

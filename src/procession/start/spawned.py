@@ -27,7 +27,7 @@ def main(
     daemon: int,
     tracker_fd: int,
     alive: int | None = None,
-    collect: bool = False,
+    collect: int = 0,
 ) -> NoReturn:
     """Run the process that the parent describes in `contents`, and exit.
 

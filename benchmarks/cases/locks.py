@@ -64,6 +64,39 @@ def event(package: str, operations: int) -> float:
         return each(once, operations)
 
 
+def _take_turns(begin: Any, changed: Any, turn: Any, mine: int, times: int) -> float:
+    begin.wait()
+
+    def once() -> None:
+        with changed:
+            while turn.value != mine:
+                changed.wait()
+            turn.value = 1 - mine
+            changed.notify()
+
+    return each(once, times)
+
+
+def condition(package: str, operations: int) -> float:
+    """Two processes have turns, and tell each other."""
+    kind = context(package)
+    work = kind.Barrier(2), kind.Condition(), kind.RawValue("i", 0)
+    with running(package, _take_turns, *work, 1, operations):
+        return _take_turns(*work, 0, operations)
+
+
+def _meet(barrier: Any, times: int) -> float:
+    barrier.wait()
+    return each(barrier.wait, times)
+
+
+def barrier(package: str, operations: int) -> float:
+    """Two processes wait for each other again and again."""
+    met = context(package).Barrier(2)
+    with running(package, _meet, met, operations):
+        return _meet(met, operations)
+
+
 def count(value: Any, times: int) -> None:
     for _ in range(times):
         with value.get_lock():
@@ -93,5 +126,7 @@ CASES = [
         targets={BEST: 1.5},
     ),
     Case("event", "Event there and back", everybody(event), 3_000, targets={BEST: 10}),
+    Case("condition", "Condition, notified there and back", everybody(condition), 3_000, targets={BEST: 1}),
+    Case("barrier", "Barrier of two", everybody(barrier), 3_000, targets={BEST: 1}),
     Case("value", "Value += 1 under its lock", everybody(value), 100_000, targets={BEST: 2}),
 ]

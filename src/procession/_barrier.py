@@ -22,6 +22,9 @@ FILLING, DRAINING, RESETTING, BROKEN = 0, 1, -1, -2
 STATE, DEAD, SEATS = 0, 1, 2
 PATIENCE = 0.5
 """Seconds after which the first who waits in a barrier looks whether the others live."""
+BELIEF = 0.05
+"""Seconds for which the last to come believes that those live whom it saw. To look costs as much as
+all the rest, and whoever dies so soon may as well have died after the barrier opened."""
 
 
 class Barrier(_std.Barrier):
@@ -50,13 +53,14 @@ class Barrier(_std.Barrier):
         self.__setstate__((parties, action, timeout, Condition(ctx=ctx), wrapper, {}))
 
     def __getstate__(self) -> tuple[Any, ...]:
-        own = {"_parties", "_action", "_timeout", "_cond", "_wrapper", "_array"}
+        own = {"_parties", "_action", "_timeout", "_cond", "_wrapper", "_array", "_seen"}
         extra = {name: value for name, value in vars(self).items() if name not in own}
         return self._parties, self._action, self._timeout, self._cond, self._wrapper, extra
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self._parties, self._action, self._timeout, self._cond, self._wrapper, extra = state
         self._array = self._wrapper.create_memoryview().cast("q")
+        self._seen: tuple[float, set[int]] = (0.0, set())
         vars(self).update(extra)
 
     @property
@@ -83,7 +87,7 @@ class Barrier(_std.Barrier):
             self._array[SEATS + index] = _me()
             try:
                 if self._count == self._parties:
-                    self._sweep()
+                    self._sweep(BELIEF)
                     self._check()
                     self._release()
                 else:
@@ -174,19 +178,27 @@ class Barrier(_std.Barrier):
             self._state = FILLING
             self._cond.notify_all()
 
-    def _sweep(self) -> None:
+    def _sweep(self, belief: float = 0.0) -> None:
         """Empty the seats of the dead; one who was still waiting breaks the barrier."""
         seats = self._array.tolist()[SEATS:]
-        # Asking for all members is dear, and threads of this process live.
-        others = {*seats} - {0, _me()}
-        living = {pid << 32 | member for pid, member in _family.members()} if others else set()
+        others = {*seats} - {0, _me()}  # threads of this process live
+        dead = others - self._living(belief) if others else others
         for place, who in enumerate(seats, SEATS):
-            if who in others and who not in living:
+            if who in dead:
                 self._array[place] = 0
                 if self._state == FILLING:
                     self._array[DEAD] = who >> 32
                     self._break()
         self._exit()
+
+    def _living(self, belief: float) -> set[int]:
+        """Who of the family lives, or did so many seconds ago."""
+        seen, living = self._seen
+        now = time.monotonic()
+        if now - seen > belief:
+            living = {pid << 32 | member for pid, member in _family.members()}
+            self._seen = now, living
+        return living
 
     def _break(self) -> None:
         self._state = BROKEN

@@ -3,7 +3,8 @@
 //! A page of entries; each entry is a futex word of its own, so a notification wakes exactly those
 //! it names. Entries change from free to waiting and from waiting to notified under the list's
 //! mutex; the waiter alone takes them back to free. A ticket is an entry's place and the number of
-//! its use, so a ticket that was used up is not mistaken for the entry's next one.
+//! its use, so a ticket that was used up is not mistaken for the entry's next one. A waiter says so before
+//! it falls asleep: whom no wake can reach is not woken.
 //!
 //! Why it is right: `enter` is called with the condition's lock held, so a notifier that holds that
 //! lock later sees the entry, whether or not its owner sleeps already. A waiter whose time runs out
@@ -13,7 +14,7 @@
 use crate::fault::step;
 use crate::futex;
 use crate::mutex::Mutex;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop};
 use crate::wait::{End, Patience, SLICE};
 
 /// Entries a page.
@@ -24,8 +25,13 @@ pub const ENTRIES: usize = 30;
 pub const ENTRIES: usize = 3;
 
 const FREE: u32 = 0;
+/// And awake: on its way to sleep, or spinning.
 const WAITING: u32 = 1;
 const NOTIFIED: u32 = 2;
+const ASLEEP: u32 = 3;
+/// Looks whether a waiter that was awake takes its notification: to ask whether it lives costs twenty
+/// microseconds.
+const LOOKS: u32 = if cfg!(loom) { 1 } else { 100 };
 /// Bits of a ticket for the place; the others are the number.
 const PLACE_BITS: u32 = 20;
 
@@ -57,11 +63,11 @@ impl Entry {
     /// part tells whether a notification had come all the same.
     fn wait(&self, patience: &mut Patience) -> Result<(), (End, bool)> {
         loop {
-            if self.state.load(Ordering::SeqCst) != WAITING {
+            if self.change(ASLEEP).is_none() {
                 self.state.store(FREE, Ordering::SeqCst);
                 return Ok(());
             }
-            match patience.sleep(&self.state, WAITING, SLICE) {
+            match patience.sleep(&self.state, ASLEEP, SLICE) {
                 Ok(_) => {}
                 Err(End::Forked) => return Err((End::Forked, false)),
                 Err(end) => return self.withdraw(end),
@@ -69,9 +75,15 @@ impl Entry {
         }
     }
 
+    /// To this state if it waits; gives how it waited.
+    fn change(&self, to: u32) -> Option<u32> {
+        let from = |state: u32| matches!(state, WAITING | ASLEEP).then_some(to);
+        self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, from).ok()
+    }
+
     /// Leave the list, unless a notification was faster: that counts, but for an interruption.
     pub fn withdraw(&self, end: End) -> Result<(), (End, bool)> {
-        if self.state.compare_exchange(WAITING, FREE, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+        if self.change(FREE).is_some() {
             return Err((end, false));
         }
         self.state.store(FREE, Ordering::SeqCst);
@@ -82,22 +94,30 @@ impl Entry {
     }
 
     fn is_waiting(&self) -> bool {
-        self.state.load(Ordering::SeqCst) == WAITING
+        matches!(self.state.load(Ordering::SeqCst), WAITING | ASLEEP)
     }
 
     /// Notify it; false if it had withdrawn, or its owner is dead.
     fn notify(&self, around: &Surroundings) -> bool {
-        if self.state.compare_exchange(WAITING, NOTIFIED, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+        let Some(was) = self.change(NOTIFIED) else {
             return false;
-        }
+        };
         step("notify.notified");
-        // Who sleeps lives; who does not sleep yet, or not any more, is looked at.
+        // Who can be woken lives; of any other it is seen, or asked.
+        let woken = was == ASLEEP && futex::wake(&self.state, 1) > 0;
         let member = self.member.load(Ordering::Relaxed);
-        if futex::wake(&self.state, 1) > 0 || member == around.me || (around.alive)(member) {
+        if woken || member == around.me || self.is_taken_soon() || (around.alive)(member) {
             return true;
         }
         // It may have taken its notification before it died.
         self.state.compare_exchange(NOTIFIED, FREE, Ordering::SeqCst, Ordering::SeqCst).is_err()
+    }
+
+    fn is_taken_soon(&self) -> bool {
+        (0..LOOKS).any(|_| {
+            spin_loop();
+            self.state.load(Ordering::SeqCst) != NOTIFIED
+        })
     }
 }
 

@@ -165,6 +165,43 @@ def test_who_takes_a_condition_again_is_not_told_but_the_other(kind: Any, order:
     assert not cond._lock.locked()
 
 
+def take_in_handler(cond: Any, other: Any, waiting: Any, errors: Any, passed: Any) -> None:
+    signal.signal(signal.SIGUSR1, lambda *_: other.acquire())
+    cond.acquire()
+    waiting.release()
+    try:
+        assert cond.wait(LONG)
+        cond.release()
+        passed.release()
+    except DeadlockError as error:
+        errors.put(error)
+    other.release()
+
+
+@pytest.mark.parametrize("kind", [Lock, RLock])
+def test_where_all_of_a_circle_want_a_condition_again_one_is_told(ctx: Any, kind: Any) -> None:
+    # Who waits had all its locks before the others: only a handler can close such a circle.
+    conds, waiting = [Condition(kind()) for _ in range(2)], Semaphore(0)
+    errors, passed = ctx.Queue(), Semaphore(0)
+    processes = [start(ctx, take_in_handler, *pair, waiting, errors, passed) for pair in (conds, conds[::-1])]
+    for _ in conds:
+        assert waiting.acquire(timeout=LONG)
+    assert eventually(lambda: all(len(cond._waiters) == 1 for cond in conds))
+    for cond in conds:
+        with cond:
+            pass  # given back: they wait
+    for process in processes:
+        os.kill(process.pid, signal.SIGUSR1)
+    assert eventually(lambda: all(cond._lock.locked() for cond in conds))
+    for cond in conds:
+        cond._waiters.notify(1)
+    error = errors.get(timeout=LONG)
+    end(*processes)
+    assert sorted(error.pids) == sorted(process.pid for process in processes)
+    assert (passed.get_value(), errors.empty()) == (1, True)
+    assert not any(cond._lock.locked() for cond in conds)
+
+
 # ---- no circles ------------------------------------------------------------------------------
 
 

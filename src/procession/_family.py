@@ -37,6 +37,8 @@ from procession._core import (
 from procession._core import Buffer as NativeBuffer
 from procession._core import Readiness as NativeReadiness
 
+from . import _standard
+
 __all__ = [
     "RECURSIVE_MUTEX",
     "SEMAPHORE",
@@ -74,6 +76,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from procession._core import Handle
+
+
+# Before the heap is made.
+_standard.reserve()
 
 
 class _Carrier(threading.local):

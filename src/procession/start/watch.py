@@ -12,7 +12,7 @@ from multiprocessing import process as _process
 from multiprocessing import util as _util
 from typing import TYPE_CHECKING, ClassVar
 
-from .. import _family
+from .. import _family, _standard
 from .. import _private as private
 from . import gate, pidfd
 from .place import Place
@@ -46,6 +46,7 @@ class Watched(ABC):
         self._starter = os.getpid()
         # Reentrant, since a finalizer that looks at all processes may run at any moment.
         self._reaping = threading.RLock()
+        _standard.reserve()
         self._launch(process_obj)
 
     @abstractmethod

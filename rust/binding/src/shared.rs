@@ -1,7 +1,7 @@
 //! What all objects have in common: the hold, the handle, and errors in Python's words.
 
 use crate::gil;
-use procession_core::heap::{BlockKind, Credit, Handle, Heap, HeapError, Held, family};
+use procession_core::heap::{BlockKind, Credit, Handle, Heap, HeapError, Held, family, map};
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::{
     PyLookupError, PyMemoryError, PyOSError, PyReferenceError, PyRuntimeError, PyTypeError, PyValueError,
@@ -20,10 +20,26 @@ pub struct Shared {
     held: Option<Held>,
 }
 
+/// What may keep a heap small, or from being made.
+const LIMITS: &str = "the limits on the length of files (ulimit -f) or on addresses (ulimit -v)";
+
 /// A core error as Python's.
 pub fn python(error: HeapError) -> PyErr {
     match error {
         HeapError::NoMemory => PyMemoryError::new_err("the system refuses memory for the family's heap"),
+        HeapError::UsedUp(size) => PyMemoryError::new_err(format!(
+            "the family's heap cannot grow beyond {} MiB, which is too little for this{}",
+            size >> 20,
+            if size < map::wanted() {
+                format!("; {LIMITS} left it no more when it was made")
+            } else {
+                String::new()
+            }
+        )),
+        HeapError::Limited => PyMemoryError::new_err(format!(
+            "the family's heap needs {} MiB, which {LIMITS} forbid",
+            map::SMALLEST_MAP >> 20
+        )),
         HeapError::Sys(error) => PyOSError::new_err((error.raw_os_error(), error.to_string())),
         HeapError::NotAHeap => {
             PyValueError::new_err("the descriptor is not a family's heap of this build of procession")

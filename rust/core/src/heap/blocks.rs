@@ -3,6 +3,7 @@
 //! Each block has a header of 64 bytes before its payload. Sizes come in classes, four a power of
 //! two; a freed block goes to the list of its class and is the next to be taken, while its pages
 //! are warm. Blocks are never joined or split: addresses are plenty, and a header stays one for ever.
+//! Where they are not (see [`HeapError::UsedUp`]), a larger one is taken.
 //!
 //! The headers lie one behind the other from [`BLOCKS_AT`] to the top, and the state in a header is
 //! the truth: the free lists are rebuilt from it when a member dies with the heap's lock.
@@ -152,19 +153,15 @@ impl Heap {
     /// As [`Heap::alloc`], the lock being held. A large block's pages may still be missing.
     pub(super) fn alloc_locked(&self, length: u64, kind: BlockKind, home: u64) -> Result<u64, HeapError> {
         if length > self.size() / 2 {
-            return Err(HeapError::NoMemory);
+            return Err(HeapError::UsedUp(self.size()));
         }
         let (class, size) = class_of(length + HEADER);
-        let offset = match self.root().free[class].load(Ordering::Relaxed) {
-            0 => self.carve(size)?,
-            head => {
-                let header = self.header(head);
-                self.root().free[class].store(header.next.load(Ordering::Relaxed), Ordering::Relaxed);
-                if size >= LARGE && header.resident.load(Ordering::Relaxed) == 1 {
-                    self.root().idle.fetch_sub(size, Ordering::Relaxed);
-                }
-                head
-            }
+        let offset = match self.pop_free(class) {
+            Some(offset) => offset,
+            None => self.carve(size).or_else(|error| {
+                // Where limits have left the heap few addresses, a block too large is better than none.
+                (class + 1..CLASSES).find_map(|larger| self.pop_free(larger)).ok_or(error)
+            })?,
         };
         step("alloc.taken");
         let header = self.header(offset);
@@ -176,6 +173,17 @@ impl Heap {
         header.kind.store(kind as u32, Ordering::Release);
         step("alloc.marked");
         Ok(offset)
+    }
+
+    fn pop_free(&self, class: usize) -> Option<u64> {
+        let list = &self.root().free[class];
+        let offset = Some(list.load(Ordering::Relaxed)).filter(|&offset| offset != 0)?;
+        let header = self.header(offset);
+        list.store(header.next.load(Ordering::Relaxed), Ordering::Relaxed);
+        if header.size() >= LARGE && header.resident.load(Ordering::Relaxed) == 1 {
+            self.root().idle.fetch_sub(header.size(), Ordering::Relaxed);
+        }
+        Some(offset)
     }
 
     /// A number that no use of any block has had. The caller holds the lock.
@@ -197,7 +205,7 @@ impl Heap {
             }
         }
         if at + size > self.size() {
-            return Err(HeapError::NoMemory);
+            return Err(HeapError::UsedUp(self.size()));
         }
         let header = self.start_block(at, size, large)?;
         let allotted = root.allotted.load(Ordering::Relaxed);

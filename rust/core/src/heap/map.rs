@@ -18,7 +18,8 @@ pub(super) const PAGE: u64 = 4096;
 pub(super) const SEATS_AT: u64 = 64 * 1024;
 /// Where blocks begin.
 pub const BLOCKS_AT: u64 = SEATS_AT + (SEATS * std::mem::size_of::<Seat>()) as u64;
-const SMALLEST_MAP: u64 = 64 << 20;
+/// Bytes of addresses without which there is no heap.
+pub const SMALLEST_MAP: u64 = 64 << 20;
 /// Pages are allotted to small blocks in such steps.
 const STEP: u64 = 1 << 20;
 /// And by one system call at most so many bytes of them: a signal has the system undo the call.
@@ -29,8 +30,12 @@ const BELIEF: Duration = Duration::from_millis(50);
 /// What can go wrong.
 #[derive(Debug)]
 pub enum HeapError {
-    /// The system refuses memory, or the heap's address range is used up.
+    /// The system refuses memory.
     NoMemory,
+    /// So many bytes of addresses are all that this heap has, and what is free does not do.
+    UsedUp(u64),
+    /// Limits of this process are in the way of even the smallest heap.
+    Limited,
     /// The system refuses something else.
     Sys(std::io::Error),
     /// The descriptor is no heap, or that of another build.
@@ -273,7 +278,7 @@ impl Heap {
             return Ok(());
         }
         if top > self.size {
-            return Err(HeapError::NoMemory);
+            return Err(HeapError::UsedUp(self.size));
         }
         let end = (top.div_ceil(STEP) * STEP).min(self.size);
         self.allot(allotted, end - allotted)?;
@@ -339,18 +344,23 @@ impl Drop for Heap {
     }
 }
 
-/// Four times the machine's memory of addresses, less where a limit (RLIMIT_AS, RLIMIT_FSIZE) forbids it.
-fn map_largest(fd: &OwnedFd) -> Result<(*mut u8, u64), HeapError> {
+/// Bytes of addresses that a heap shall have: four times the machine's memory.
+pub fn wanted() -> u64 {
     // SAFETY: sysconf only reads.
     let memory = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) as u64 * PAGE };
-    let mut size = (memory * 4).next_power_of_two().max(64 << 30);
+    (memory * 4).next_power_of_two().max(64 << 30)
+}
+
+/// Fewer addresses than wanted where a limit (RLIMIT_AS, RLIMIT_FSIZE) forbids it.
+fn map_largest(fd: &OwnedFd) -> Result<(*mut u8, u64), HeapError> {
+    let mut size = wanted();
     loop {
         // SAFETY: the descriptor is open.
         let sized = unsafe { libc::ftruncate(fd.as_raw_fd(), size as libc::off_t) } == 0;
         match if sized { map(fd, size) } else { Err(std::io::Error::last_os_error()) } {
             Ok(base) => return Ok((base, size)),
             Err(_) if size > SMALLEST_MAP => size = (size / 4).max(SMALLEST_MAP),
-            Err(error) => return Err(error.into()),
+            Err(_) => return Err(HeapError::Limited),
         }
     }
 }

@@ -211,6 +211,20 @@ def test_a_stranger_that_unlinks(block: SharedMemory) -> None:
     other.close()
 
 
+def test_one_that_a_stranger_has_unlinked_makes_no_noise() -> None:
+    end = """
+    from pathlib import Path
+    Path("/dev/shm", block.name).unlink()
+    try:
+        block.unlink()
+    except FileNotFoundError:
+        print("gone")
+    """
+    result = run_script(CREATES.format(end=end.strip(), method=""), "{}").check()
+    assert result.stdout.endswith("gone\n")
+    assert result.stderr == ""
+
+
 CREATES = """
 import os, signal, sys
 import numpy

@@ -145,10 +145,19 @@ class SharedMemory(_std.SharedMemory):
 
         Raises FileNotFoundError if somebody has done so already.
         """
-        if self._name:
+        if not self._name:
+            return
+        try:
             _posixshmem.shm_unlink(self._name)
-            if self._track:
-                resource_tracker.unregister(self._name, "shared_memory")
+        except FileNotFoundError:
+            # The tracker would complain of it at the end.
+            self._unregister()
+            raise
+        self._unregister()
+
+    def _unregister(self) -> None:
+        if self._track:
+            resource_tracker.unregister(self._name, "shared_memory")
 
 
 def _allot(fd: int, size: int) -> None:

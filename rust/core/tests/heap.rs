@@ -5,7 +5,7 @@
 mod kit;
 
 use kit::{Chance, memory};
-use procession_core::heap::blocks::{HEADER, KEEP, LARGE};
+use procession_core::heap::blocks::{HEADER, KEEP, KEEP_PARTS, LARGE};
 use procession_core::heap::map::BLOCKS_AT;
 use procession_core::heap::{BlockKind, Handle, Heap, HeapError, Held, family};
 use std::collections::BTreeMap;
@@ -115,6 +115,11 @@ fn pages_of_idle_blocks_go_back_to_the_system_but_for_some() {
     // Besides: the seats, the headers, the step in which pages are allotted to small blocks.
     assert!(resident(&heap) <= KEEP + (3 << 20), "{}", resident(&heap));
     assert!(resident(&heap) >= KEEP / 3 * 2, "some are kept warm");
+    // Of what objects consist of, fewer.
+    let other = apart();
+    let parts: Vec<u64> = (0..50).map(|_| other.alloc(KEEP / 5, BlockKind::Part, 0).expect("no memory")).collect();
+    parts.into_iter().for_each(|part| other.free(part));
+    assert!(resident(&other) <= KEEP_PARTS + (3 << 20), "{}", resident(&other));
     // What was given back can be had again.
     let again = heap.alloc(KEEP / 3, BlockKind::Payload, 0).unwrap();
     mark(&heap, again, KEEP / 3, 1);

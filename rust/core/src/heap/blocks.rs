@@ -24,6 +24,10 @@ pub const LARGE: u64 = 128 << 10;
 /// Idle bytes of large blocks that are kept warm; so few for tests that they meet the limit often.
 pub const KEEP: u64 = if cfg!(feature = "faults") { 1 << 20 } else { 256 << 20 };
 
+/// How many may lie idle for another part of an object to be kept warm too: what a long queue took
+/// is not worth as much as the one block of a large array that goes to and fro.
+pub const KEEP_PARTS: u64 = KEEP / 8;
+
 /// What a block is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -260,7 +264,8 @@ impl Heap {
         let header = self.header(offset);
         let size = header.size();
         let resident = header.resident.load(Ordering::Relaxed) == 1;
-        size >= LARGE && resident && self.root().idle.load(Ordering::Relaxed) + size > KEEP
+        let keep = if header.is(BlockKind::Part) { KEEP_PARTS } else { KEEP };
+        size >= LARGE && resident && self.root().idle.load(Ordering::Relaxed) + size > keep
     }
 
     /// Free a large block that is the caller's alone, and give its pages back.

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from procession.sharedctypes import Array, Synchronized, SynchronizedString, Value
-from procession.synchronize import Lock, RLock
+from procession.errors import OwnerDiedError
+from procession.sharedctypes import Array, RawArray, Synchronized, SynchronizedString, Value
+from procession.synchronize import Event, Lock, RLock, Semaphore
+from tests.kit import eventually
+from tests.kit.running import end, killed, start
 
 
 class Point(ctypes.Structure):
@@ -117,6 +120,31 @@ def test_a_handler_that_raises_at_any_moment_leaves_the_lock_free(make: Any) -> 
         assert not value.get_lock().locked()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     assert 0 <= getattr(value, name) - rounds <= 400
+
+
+def add_and_tell(value: Any, told: Any, place: int, deaths: Any, stop: Any) -> None:
+    while not stop.is_set():
+        try:
+            with value.get_lock():
+                value.value += 1
+                told[place] += 1
+        except OwnerDiedError:
+            deaths.release()
+
+
+def test_a_counter_goes_on_when_one_who_counts_is_killed(ctx: Any) -> None:
+    value, told, deaths, stop = Value("q"), RawArray("q", 3), Semaphore(0), Event()
+    processes = [start(ctx, add_and_tell, value, told, place, deaths, stop) for place in range(3)]
+    assert eventually(lambda: min(told) > 100)
+    killed(processes[0])
+    before = list(told)
+    assert eventually(lambda: all(told[place] > before[place] + 100 for place in (1, 2)))
+    stop.set()
+    end(*processes[1:])
+    # Killed in the middle of it, it may have counted what it did not tell.
+    assert value.value - sum(told) in (0, 1)
+    assert deaths.get_value() in (0, 1)
+    assert not value.get_lock().locked()
 
 
 def test_its_parts_may_be_set_as_the_stdlibs_may() -> None:

@@ -28,7 +28,7 @@ class Ended:
 
 def test_what_is_granted_after_the_end_is_not_kept() -> None:
     host, one, other = Host(), object(), object()
-    session, holder = Session(host, Ended()), Session(host, Ended())
+    session, holder = Session(host, Ended(), "a client", 1), Session(host, Ended(), "a client", 1)
     ident, _ = session.create("thing", one)
     assert holder.create("thing", one) == (ident, ())
     session.serve()

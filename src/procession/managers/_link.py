@@ -226,6 +226,8 @@ class Link:
             return
         try:
             self._peer.release(ident, held.grants, held.is_lent)
+            if not self._held:
+                self._peer.part()
         finally:
             if not self._held:
                 self._peer.close()

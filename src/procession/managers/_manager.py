@@ -16,7 +16,7 @@ from .. import _default
 from .. import shared_memory as _memory
 from ..connection import Pipe
 from ..errors import ManagerLostError
-from . import _proxies, _server, _types, _wire
+from . import _locks, _proxies, _server, _types, _wire
 from ._link import fate, link_to, unlink_from
 from ._wire import Secret
 
@@ -251,6 +251,7 @@ def _register() -> None:
     made = {typeid: entry[0] for typeid, entry in _std.SyncManager._registry.items()}
     proxytypes = {typeid: entry[-1] for typeid, entry in _std.SyncManager._registry.items()}
     made |= {"Pool": _pool, "set": set}
+    made |= {"Lock": _locks.Lock, "RLock": _locks.RLock, "Condition": _locks.Condition}
     proxytypes |= {"set": _types.SetProxy}
     for typeid, make in made.items():
         ours = getattr(_types, getattr(proxytypes[typeid], "__name__", ""), _proxies.AutoProxy)

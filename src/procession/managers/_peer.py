@@ -7,6 +7,7 @@ sessions: each question is a *visit*, a connection of its own, and their counts 
 
 from __future__ import annotations
 
+import os
 import select
 import threading
 from collections.abc import Callable
@@ -35,7 +36,8 @@ def meet(address: Any, serializer: str, authkey: bytes) -> Session | Visits:
     if serializer == "pickle":
         conn = connect()
         try:
-            return Session(conn, connect, dispatch(conn, None, "open_session", (_family.family(),)))
+            who = _family.family(), _process.current_process().name, os.getpid()
+            return Session(conn, connect, dispatch(conn, None, "open_session", who))
         except RemoteError:
             conn.close()
     return Visits(connect)
@@ -98,6 +100,10 @@ class Session:
             return False  # closed by another thread
         return not poller.poll(0)
 
+    def part(self) -> None:
+        """Nothing is left here to be counted for, but this process lives."""
+        self.ask("part")
+
     def close(self) -> None:
         """The server releases what it has counted for us."""
         self._conn.close()
@@ -128,6 +134,9 @@ class Visits:
     def wire(self) -> Wire:
         """A way for the calls of this thread."""
         return ForeignWire(self._connect(), _caller())
+
+    def part(self) -> None:
+        """Nobody counts."""
 
     def is_open(self) -> bool:
         """Nothing is open that could be closed."""

@@ -126,10 +126,10 @@ class Server(managers.Server):
 
     # ---- clients of ours
 
-    def open_session(self, c: Any, family: int) -> object:
+    def open_session(self, c: Any, family: int, name: str, pid: int) -> object:
         """Serve a client process on this connection until it ends."""
         number = secrets.token_hex(8)
-        session = self._sessions[number] = Session(self, private(c))
+        session = self._sessions[number] = Session(self, private(c), name, pid)
         is_kin = family == _family.family()
         try:
             c.send(("#RETURN", (number, is_kin, _process.current_process().name, os.getpid())))

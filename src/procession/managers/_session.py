@@ -17,6 +17,7 @@ from typing import Any
 from .._flow.outcome import pack_error
 from ..errors import TransferError
 from ..reduction import dumps, loads
+from ._locks import Lock, serving
 from ._objects import gone
 from ._wire import NUMBER, RingWire
 
@@ -24,12 +25,14 @@ Reply = tuple[str, Any]
 
 
 class Session:
-    """What one client process has of the server, a `_server.Server`."""
+    """What one client process, of this name and pid, has of the server, a `_server.Server`."""
 
-    def __init__(self, server: Any, conn: Any) -> None:
+    def __init__(self, server: Any, conn: Any, name: str, pid: int) -> None:
         self.server = server
+        self.name, self.pid = name, pid
         self._conn = conn
         self._granted: Counter[str] = Counter()
+        self._held: set[Lock] = set()
         self._lock = threading.Lock()
         self._has_ended = False
 
@@ -50,11 +53,25 @@ class Session:
             # From now on nobody else changes them.
             for ident, grants in self._granted.items():
                 self.server.objects.drop(ident, grants)
+            for lock in list(self._held):
+                lock.abandon(self)
 
     def look(self) -> None:
         """Raises EOFError if the client has ended."""
         if self._has_ended:
             raise EOFError
+
+    def hold(self, lock: Lock) -> bool:
+        """Note that the client holds a lock; False if it has ended."""
+        with self._lock:
+            if not self._has_ended:
+                self._held.add(lock)
+            return not self._has_ended
+
+    def let_go(self, lock: Lock) -> None:
+        """It holds the lock no more."""
+        with self._lock:
+            self._held.discard(lock)
 
     def _answer(self, data: bytes, carry: list[Any]) -> bytes:
         try:
@@ -71,6 +88,7 @@ class Session:
             "incref": self._incref,
             "release": self._release,
             "open_rings": self._rings,
+            "part": self._part,
         }
         return own[name] if name in own else partial(self.server.function(name), self._conn)
 
@@ -98,6 +116,11 @@ class Session:
                 del self._granted[ident]
         self.server.objects.drop(ident, grants, is_sent=is_sent)
 
+    def _part(self) -> None:
+        """The client has no proxies left, but lives: what it holds, others may give back."""
+        with self._lock:
+            self._held.clear()
+
     def _rings(self, requests: Any, replies: Any, name: str) -> None:
         wire = RingWire(replies, requests, self.look)
         self.server.in_thread(name, serve, self, wire)
@@ -108,6 +131,7 @@ class Session:
 
 def serve(session: Session, wire: Any) -> None:
     """Answer the calls of one thread of a client, until it ends."""
+    serving.client = session
     while True:
         try:
             data = wire.take()

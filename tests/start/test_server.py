@@ -112,3 +112,37 @@ def test_fork_refused_by_the_server(ctx: Any, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(BlockingIOError, match="the fork server could not start a child"):
         child.start()
     assert child.pid is None
+
+
+def killed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Have the server's next so many children killed as soon as they are there."""
+    (tmp_path / "lives").write_bytes(b"." * times)
+    (tmp_path / "short_lives_here.py").write_text(
+        "import os, signal\n"
+        f"lives = os.open({str(tmp_path / 'lives')!r}, os.O_RDONLY)\n"
+        "def end():\n"
+        "    if os.read(lives, 1): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "os.register_at_fork(after_in_child=end)"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    procession.set_forkserver_preload(["short_lives_here"])
+    forkserver._forkserver._stop()
+
+
+@pytest.mark.usefixtures("_default_preload")
+def test_children_that_are_killed_before_they_are_anything(
+    ctx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_at_once(tmp_path, monkeypatch, 20)
+    assert [ended(ctx, leave, code) for code in range(3)] == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("_default_preload")
+def test_who_kills_all_children_keeps_nobody_for_ever(
+    ctx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_at_once(tmp_path, monkeypatch, 1000)
+    child = ctx.Process(target=leave, args=(0,))
+    with pytest.raises(procession.ProcessError, match="exit code -9 before it was anything"):
+        child.start()
+    assert child.pid is None

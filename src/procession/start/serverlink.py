@@ -20,13 +20,22 @@ from .wire import Message
 _MOMENT = 5.0
 """Seconds for the word of a server that is alive; a fork may keep it busy."""
 _ATTEMPTS = 3
-"""Starts tried before it is given up: a server may have been killed long ago, and a child just now."""
+"""Starts tried before it is given up, where servers or children end by themselves: the first server may
+have been killed long ago."""
+_MOST_ATTEMPTS = 50
+"""As many where children are killed from outside, each before it was anything: that is no fault of what
+is started, but somebody who kills them all is not to keep us for ever."""
+_KILLS = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 _PRELOADED = {"sys_path", "sys_argv", "orig_dir", "init_main_from_name", "init_main_from_path"}
 """The parts of the preparation data that importing depends on."""
 
 
 class NotStartedError(ProcessError):
     """The fork server or the child ended before the child had what it was to do."""
+
+
+class _KilledError(NotStartedError):
+    """It was the child, and somebody killed it."""
 
 
 class Server:
@@ -66,7 +75,8 @@ class Server:
         if answer is None:
             raise NotStartedError(f"the fork server (pid {self.pid}) ended; its standard error may say why")
         if answer.kind == wire.ENDED:
-            raise NotStartedError(f"the child ended with exit code {answer.value} before it was anything")
+            kind = _KilledError if answer.value in _KILLS else NotStartedError
+            raise kind(f"the child ended with exit code {answer.value} before it was anything")
         if answer.kind == wire.REFUSED:
             raise OSError(
                 answer.value, f"{os.strerror(answer.value)}: the fork server could not start a child"
@@ -159,16 +169,21 @@ def start(request: Message, sent: Callable[[], None]) -> tuple[Server, Message]:
             f"{len(request.fds)} descriptors are to go to the new process, at most {wire.MOST_FDS} can:"
             " send some through a connection once it runs"
         )
-    for attempt in range(_ATTEMPTS):
+    attempts = killed = 0
+    while True:
         server = ensure_running()
         try:
             return server, server.ask(request, sent)
-        except NotStartedError:
+        except NotStartedError as error:
             if server.gone:
                 _dismiss(server)
-            if attempt == _ATTEMPTS - 1:
+            # Nothing has been run: who has begun has said so first.
+            if isinstance(error, _KilledError):
+                killed += 1
+            else:
+                attempts += 1
+            if attempts == _ATTEMPTS or killed == _MOST_ATTEMPTS:
                 raise
-    raise AssertionError("the last attempt returns or raises")
 
 
 def ensure_running() -> Server:

@@ -18,16 +18,21 @@ class Carried(Watched):
         # A temporary among the arguments must not be collected, and what it stands for be
         # removed, before the child has opened it.
         self._kept: dict[str, Any] | None = vars(process_obj).copy()
+        self._carried: list[Any] = []
         super().__init__(process_obj)
 
     def arrived(self) -> None:
         """The child has loaded everything."""
-        self._kept = None
+        self._let_go()
 
     def failed(self, text: str) -> None:
         """The child ends before it runs its target; `text` says why."""
         self.start_error = ProcessError(f"{self._label} failed before it ran its target:\n{text}")
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._kept = None
+        self._carried.clear()
 
     def _ended(self, timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout

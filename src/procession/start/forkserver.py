@@ -35,7 +35,7 @@ class Popen(Carried):
         return len(self._fds) - 1
 
     def _launch(self, process_obj: _process.BaseProcess) -> None:
-        with parcel.packed(self, process_obj, surroundings.packed()) as contents:
+        with parcel.packed(self, process_obj, self._carried, surroundings.packed()) as contents:
             place = Place()
             try:
                 answer = self._ask(process_obj.daemon, contents, place)

@@ -17,10 +17,13 @@ from .. import _main, reduction
 from .. import _private as private
 
 
-def packed(popen: Any, process_obj: _process.BaseProcess, first: bytes = b"") -> AbstractContextManager[int]:
+def packed(
+    popen: Any, process_obj: _process.BaseProcess, carry: list[Any], first: bytes = b""
+) -> AbstractContextManager[int]:
     """A descriptor of the parcel for the child of `popen`.
 
-    `first` goes before all else in it.
+    `first` goes before all else in it.  To `carry` is appended what must live until the child has
+    unpacked it: shared objects and blocks with large buffers, which lie beside the file.
 
     Raises TransferError where a part of the process object cannot travel.
     """
@@ -28,10 +31,10 @@ def packed(popen: Any, process_obj: _process.BaseProcess, first: bytes = b"") ->
     _context.set_spawning_popen(popen)
     try:
         preparation = bytes(ForkingPickler.dumps(preparation_data(process_obj.name)))
-        contents = reduction.dumps(process_obj)
+        contents = reduction.parts(process_obj, carry)
     finally:
         _context.set_spawning_popen(None)
-    return filed([first, preparation, contents])
+    return filed([first, preparation, *(contents if isinstance(contents, list) else [contents])])
 
 
 def preparation_data(name: str) -> dict[str, Any]:
@@ -52,7 +55,7 @@ def preparation_data(name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def filed(parts: Sequence[bytes]) -> Iterator[int]:
+def filed(parts: Sequence[Any]) -> Iterator[int]:
     """A descriptor of an unnamed file of these parts."""
     fd = private.keep(os.memfd_create("procession-start"))
     try:

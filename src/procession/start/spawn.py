@@ -23,7 +23,7 @@ class Popen(Carried):
         return fd
 
     def _launch(self, process_obj: _process.BaseProcess) -> None:
-        with parcel.packed(self, process_obj) as contents:
+        with parcel.packed(self, process_obj, self._carried) as contents:
             place = Place()
             try:
                 self.pid = self._run(process_obj.daemon, contents, place)

@@ -67,6 +67,12 @@ def forked(pid: int) -> None:
     without this, what it held is kept for a minute.
     """
 
+def end_with(fd: int) -> int:
+    """Have the kernel kill this process as soon as the pipe behind `fd`, a reading end, hangs up.
+
+    Gives a descriptor that has to stay open.  Raises OSError where the system refuses.
+    """
+
 def member() -> int:
     """This process's member id in its own family."""
 

@@ -5,7 +5,7 @@ use crate::shared::{own, python};
 use procession_core::heap::family as core;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, IntoRawFd};
 
 #[pyfunction]
 fn heap_fd() -> PyResult<i32> {
@@ -40,6 +40,11 @@ fn adopt() {
 #[pyfunction]
 fn forked(pid: u32) {
     core::forked(pid);
+}
+
+#[pyfunction]
+fn end_with(fd: i32) -> PyResult<i32> {
+    Ok(procession_core::process::end_with(fd)?.into_raw_fd())
 }
 
 #[pyfunction]
@@ -84,6 +89,7 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(leave, module)?)?;
     module.add_function(wrap_pyfunction!(adopt, module)?)?;
     module.add_function(wrap_pyfunction!(forked, module)?)?;
+    module.add_function(wrap_pyfunction!(end_with, module)?)?;
     module.add_function(wrap_pyfunction!(member, module)?)?;
     module.add_function(wrap_pyfunction!(members, module)?)?;
     module.add_function(wrap_pyfunction!(bury, module)?)?;

@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What tells one process and its program from all others that have its pid later; zeroes are unknown.
@@ -17,6 +18,9 @@ pub struct Identity {
     /// Where its first stack begins. Others may read it only with the right to look into it.
     pub stack: u64,
 }
+
+/// The signal for what happens at a descriptor; not in libc for Linux.
+const F_SETSIG: i32 = 10;
 
 /// Where the first stack of this program begins, 0 before it was looked up. A forked child has its parent's.
 static STACK: AtomicU64 = AtomicU64::new(0);
@@ -47,6 +51,32 @@ fn ticks() -> u64 {
         libc::sysconf(libc::_SC_CLK_TCK) as u64
     };
     time.tv_sec as u64 * each_second + time.tv_nsec as u64 * each_second / 1_000_000_000
+}
+
+/// Have the kernel kill this process as soon as the pipe behind `fd`, of which this is a reading end, hangs
+/// up; that has no effect on who else has the end. Gives a descriptor that has to stay open.
+pub fn end_with(fd: i32) -> std::io::Result<OwnedFd> {
+    use std::os::unix::fs::OpenOptionsExt;
+    // Opened anew: the settings are those of an open file, which siblings would share.
+    let again = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(format!("/proc/self/fd/{fd}"))?;
+    let own = again.as_raw_fd();
+    // SAFETY: settings of a descriptor of ours, and one pollfd that lives on our stack.
+    unsafe {
+        let flags = libc::fcntl(own, libc::F_GETFL);
+        let done = flags >= 0
+            && libc::fcntl(own, libc::F_SETOWN, libc::getpid()) == 0
+            && libc::fcntl(own, F_SETSIG, libc::SIGKILL) == 0
+            && libc::fcntl(own, libc::F_SETFL, flags | libc::O_ASYNC) == 0;
+        if !done {
+            return Err(std::io::Error::last_os_error());
+        }
+        // It may have hung up before the kernel was asked.
+        let mut poll = libc::pollfd { fd, events: 0, revents: 0 };
+        if libc::poll(&mut poll, 1, 0) > 0 {
+            libc::kill(libc::getpid(), libc::SIGKILL);
+        }
+    }
+    Ok(again.into())
 }
 
 /// Does the process `pid` of this identity live? A zombie does not.

@@ -6,7 +6,7 @@ that nobody holds can be collected, and takes the engine with it.
 
 from __future__ import annotations
 
-import signal
+import _signal  # type: ignore[import-not-found]  # without enums, which cost each worker
 from collections.abc import Callable
 from typing import Any
 
@@ -99,7 +99,7 @@ def of_processes(size: int, make: Make, begin: worker.Begin, most: int | None) -
     """
 
     def hire(link: Link) -> Any:
-        blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        blocked = _signal.SIGINT in _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
         process = make(target=worker.main, args=(link, begin, most, blocked))
         process.name = process.name.replace("Process", "PoolWorker")
         process.daemon = True

@@ -6,6 +6,7 @@ has the scheduler fail the one task and send the others again, and starts a repl
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # the same without enums, a cost for each worker
 import os
 import signal
 import threading
@@ -35,7 +36,7 @@ class ProcessCrew(Crew):
         self._bell = -1
         self._ringing = threading.RLock()
         self._thread: threading.Thread | None = None
-        self._killed_for_memory = Count()
+        self._killed_for_memory: Count | None = None
 
     def fill(self) -> None:
         """See Crew.  If one cannot be started at first, the others are ended again."""
@@ -102,13 +103,13 @@ class ProcessCrew(Crew):
         # The worker inherits this: half started, it would answer Ctrl-C with a traceback, and SIGTERM as
         # the program does.  Where that has no way of its own with it, it may kill at once.
         deaf = [signal.SIGINT]
-        if callable(signal.getsignal(signal.SIGTERM)):
+        if callable(_signal.getsignal(signal.SIGTERM)):
             deaf.append(signal.SIGTERM)
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, deaf)
+        blocked = _signal.pthread_sigmask(signal.SIG_BLOCK, deaf)
         try:
             super()._launch(worker)
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            _signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     def _call_off(self, worker: Any) -> None:
         if worker.is_alive():
@@ -122,6 +123,9 @@ class ProcessCrew(Crew):
                 os.eventfd_write(self._bell, 1)
 
     def _run(self) -> None:
+        # Here, where nobody waits for it.
+        count = Count()
+        self._killed_for_memory = self._killed_for_memory or count
         try:
             while self._members or self._wants_more:
                 self._watch_once()
@@ -179,7 +183,8 @@ class ProcessCrew(Crew):
         self.workers.remove(worker)
 
     def _cause(self, worker: Any) -> str | None:
-        if worker.exitcode != -signal.SIGKILL or not self._killed_for_memory.has_risen():
+        count = self._killed_for_memory
+        if worker.exitcode != -signal.SIGKILL or count is None or not count.has_risen():
             return None
         return (
             "the kernel has killed for want of memory since this pool's last loss or shortly before it, "

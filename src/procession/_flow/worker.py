@@ -6,7 +6,7 @@ that one worker may have, or, having said why, when its initializer fails.
 
 from __future__ import annotations
 
-import signal
+import _signal as signal  # type: ignore[import-not-found]  # without enums, which cost each worker
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, starmap

@@ -11,13 +11,13 @@ that the child does, not even a loop in C which never lets go of the interpreter
 way.  The parent-death signal of prctl is no substitute: it follows the thread that forked.
 """
 
-import fcntl
 import os
 import select
 import signal
 import threading
 from multiprocessing import process as _std
 
+from .. import _family
 from .. import _private as private
 
 _ends: dict[int, tuple[int, int]] = {}
@@ -56,26 +56,16 @@ def die_with_parent(fd: int | None = None) -> None:
         _ask_kernel(fd)
     except OSError:
         threading.Thread(target=_watch, args=(fd,), name="lifeline", daemon=True).start()
-    # The parent may have gone before the kernel was asked; the old descriptor still tells.
-    if _hung_up(fd, 0):
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _ask_kernel(fd: int) -> None:
-    own = private.keep(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK))
-    fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(own, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
+    private.keep(_family.end_with(fd))
 
 
 def _watch(fd: int) -> None:
     """The thread for machines without /proc."""
-    while not _hung_up(fd, None):
-        pass
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _hung_up(fd: int, timeout: float | None) -> bool:
     poll = select.poll()
     poll.register(fd, 0)
-    return bool(poll.poll(timeout))
+    while not poll.poll():
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)

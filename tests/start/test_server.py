@@ -1,5 +1,6 @@
 """What the fork server loads before it forks, and what it says when it may not fork."""
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,17 @@ def test_fork_refused_by_the_server(ctx: Any, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(BlockingIOError, match="the fork server could not start a child"):
         child.start()
     assert child.pid is None
+
+
+def test_the_rooms_that_are_in_use_are_there(ctx: Any) -> None:
+    importlib.import_module("procession.sharedctypes")
+    forkserver._forkserver._stop()
+    assert ended(ctx, expect_room, "procession.sharedctypes") == 0
+
+
+def expect_room(name: str) -> None:
+    assert name in sys.modules
+    assert "procession.cli" not in sys.modules
 
 
 def killed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:

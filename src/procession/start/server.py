@@ -5,6 +5,7 @@ children are forked in advance: they wait for a request, so that a start costs n
 """
 
 import errno
+import gc
 import importlib
 import os
 import pickle
@@ -48,15 +49,20 @@ def serve(*, requests: int, heap: int, life: int, report: int, contents: int) ->
         _preload(*pickle.load(file))
     _util._close_stdin()  # type: ignore[attr-defined]
     _util._flush_std_streams()  # type: ignore[attr-defined]
+    pidfd.available()  # asked once, for all children
+    # It stays for ever: their collectors need not go through it, and have it copied by that.
+    gc.freeze()
     _Server(requests, life, report).run()
 
 
-def _preload(modules: list[str], preparation: dict[str, object], on_error: str) -> None:
-    """Import what children will need.
+def _preload(modules: list[str], preparation: dict[str, object], on_error: str, rooms: list[str]) -> None:
+    """Import what children will need: main, what the program asks for, and `rooms` of this package.
 
     What fails will fail in them, too, and be told there; but if `on_error` is "warn" the server
     says so as well, and with "fail" it ends.
     """
+    for name in rooms:
+        _attempt(name, partial(importlib.import_module, name), "ignore")
     from multiprocessing import spawn
 
     child.take_main()

@@ -4,6 +4,7 @@ import errno
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections import defaultdict, deque
@@ -25,6 +26,8 @@ have been killed long ago."""
 _MOST_ATTEMPTS = 50
 """As many where children are killed from outside, each before it was anything: that is no fault of what
 is started, but somebody who kills them all is not to keep us for ever."""
+_NO_ROOMS = tuple(f"{__name__.partition('.')[0]}.{name}" for name in ("__main__", "cli", "_stdlib"))
+"""Modules that are programs, or the stdlib's."""
 _KILLS = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 _PRELOADED = {"sys_path", "sys_argv", "orig_dir", "init_main_from_name", "init_main_from_path"}
 """The parts of the preparation data that importing depends on."""
@@ -146,14 +149,21 @@ def _run(requests: int) -> int:
         return command.run(command.line("forkserver", **given), given.values())
 
 
-def _preload() -> tuple[list[str], dict[str, object], str]:
+def _preload() -> tuple[list[str], dict[str, object], str, list[str]]:
     # Before 3.15 nobody could ask for anything else.
     on_error = getattr(_std._forkserver, "_preload_on_error", "ignore")
     names = _std._forkserver._preload_modules  # type: ignore[attr-defined]
     data = parcel.preparation_data("forkserver")
     wanted = _PRELOADED if "__main__" in names else {"sys_path"}
     modules = [name for name in names if name != "__main__"]
-    return modules, {k: v for k, v in data.items() if k in wanted}, on_error
+    return modules, {k: v for k, v in data.items() if k in wanted}, on_error, _rooms()
+
+
+def _rooms() -> list[str]:
+    """The modules of this package that are in use here; who starts a pool sends children what is in them."""
+    package = __name__.partition(".")[0]
+    names = [name for name in list(sys.modules) if name.startswith(f"{package}.")]
+    return [name for name in names if not name.startswith(_NO_ROOMS)]
 
 
 # ---- the one of this process ---------------------------------------------------------------

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from multiprocessing import context as _std
 
 from . import _alias, _default
@@ -289,6 +288,8 @@ _popens: dict[str, Callable[[_process.BaseProcess], Any]] = {}
 def _started(process_obj: _process.BaseProcess, method: str) -> Any:
     # An import statement that has nothing left to do costs as much as the rest of this.
     if method not in _popens:
+        from importlib import import_module
+
         _popens[method] = import_module(f".start.{method}", __package__).Popen
     return _popens[method](process_obj)
 

@@ -76,9 +76,10 @@ def _end(group: subprocess.Popen[str]) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Where the package and its peers are found, by children too."""
+    """Where the package and its peers are found, by children too; modules are compiled once, as with users."""
     path = os.pathsep.join(map(str, (PACKAGE.parent, ROOT, peers.FOLDER)))
-    return os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return inherited | {"PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
 
 
 def options() -> argparse.Namespace:

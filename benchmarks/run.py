@@ -76,7 +76,7 @@ def _end(group: subprocess.Popen[str]) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Where the package and its peers are found, by children too; modules are compiled once, as with users."""
+    """Where the package and its peers are found, by children too; modules are compiled, as with users."""
     path = os.pathsep.join(map(str, (PACKAGE.parent, ROOT, peers.FOLDER)))
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return inherited | {"PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}

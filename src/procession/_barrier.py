@@ -72,7 +72,7 @@ class Barrier(_std.Barrier):
 
     @property
     def _count(self) -> int:
-        return self._parties - self._array[SEATS:].tolist().count(0)
+        return int(self._parties - self._array[SEATS:].tolist().count(0))
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait until all parties have come; BrokenBarrierError if that cannot be any more.
@@ -83,7 +83,7 @@ class Barrier(_std.Barrier):
         with self._held():
             self._await_filling()
             seats = self._array.tolist()
-            place = seats.index(0, SEATS)
+            place: int = seats.index(0, SEATS)
             is_last = seats.count(0) - seats[:SEATS].count(0) == 1
             self._array[place] = _me()
             try:

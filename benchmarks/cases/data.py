@@ -22,52 +22,57 @@ def floats(size: int) -> Any:
     return np.arange(size / 8)
 
 
-def timed(kind: type[Any], work: Callable[[Any, int], None], operations: int) -> float:
-    """Seconds an operation; the second round counts, since programs do it more than once."""
+Make = Callable[[int], Any]
+Work = Callable[[Any, Any], None]
+
+
+def timed(kind: type[Any], make: Make, work: Work, operations: int) -> float:
+    """Seconds an operation; the second round counts, since programs do it more than once.
+
+    Each has data of its own, whose making is not counted: to fill fresh memory takes as long as to send it.
+    """
     pool = kind()
     try:
         list(pool.map(nothing, range(100), 1))
-        work(pool, operations)
+        work(pool, make(operations))
+        data = make(operations)
         begin = time.perf_counter()
-        work(pool, operations)
+        work(pool, data)
         return (time.perf_counter() - begin) / operations
     finally:
         pool.end()
 
 
-def contest(work: Callable[[Any, int], None], floor: Contender) -> dict[str, Contender]:
+def contest(make: Make, work: Work, floor: Contender) -> dict[str, Contender]:
     """Everybody who has `map`."""
 
     def contender(kind: type[Any]) -> Contender:
-        return lambda operations: timed(kind, work, operations)
+        return lambda operations: timed(kind, make, work, operations)
 
     return {name: contender(kind) for name, kind in offering("map").items()} | {FLOOR: floor}
 
 
-def one_array(pool: Any, operations: int) -> None:
-    """100 MB, one at a time."""
-    array = floats(100 * MEGABYTE)
-    for _ in range(operations):
+def one_array(pool: Any, arrays: list[Any]) -> None:
+    """The same again and again, one at a time."""
+    for array in arrays:
         (found,) = pool.map(same, [array], 1)
         assert found[-1] == array[-1]
 
 
-def many_arrays(pool: Any, operations: int) -> None:
-    """1 MB each, all at hand."""
-    arrays = [floats(MEGABYTE) + number for number in range(operations)]
+def many_arrays(pool: Any, arrays: list[Any]) -> None:
+    """All at hand."""
     for number, found in enumerate(pool.map(same, arrays, 1)):
         assert found[0] == number
 
 
-def bytes_there(pool: Any, operations: int) -> None:
-    """10 KB a task; each item is its own object."""
-    items = [bytes([number % 256]) * 10_000 for number in range(operations)]
+def bytes_there(pool: Any, items: list[bytes]) -> None:
+    """Each item is its own object."""
     assert set(pool.map(size, items, 1)) == {10_000}
 
 
-def carried(pool: Any, operations: int) -> None:
-    """A function that carries 50 MB."""
-    data = floats(50 * MEGABYTE)
+def carried(pool: Any, what: tuple[Any, int]) -> None:
+    """A function that carries an array, many times."""
+    data, operations = what
     assert sum(pool.map(partial(pick, data), range(operations), 1)) == operations * (operations - 1) / 2
 
 
@@ -102,28 +107,38 @@ CASES = [
     Case(
         "array-100mb",
         "a 100 MB array to a worker and back",
-        contest(one_array, copied(100 * MEGABYTE, TWICE)),
+        contest(
+            lambda operations: [floats(100 * MEGABYTE)] * operations, one_array, copied(100 * MEGABYTE, TWICE)
+        ),
         3,
         targets={BEST: 15},
     ),
     Case(
         "arrays-1mb",
         "100 arrays of 1 MB there and back, chunksize=1",
-        contest(many_arrays, copied(MEGABYTE, TWICE)),
+        contest(
+            lambda operations: [floats(MEGABYTE) + number for number in range(operations)],
+            many_arrays,
+            copied(MEGABYTE, TWICE),
+        ),
         100,
         targets={BEST: 8},
     ),
     Case(
         "bytes-10kb",
         "10 KB of bytes to a task, chunksize=1",
-        contest(bytes_there, pickled),
+        contest(
+            lambda operations: [bytes([number % 256]) * 10_000 for number in range(operations)],
+            bytes_there,
+            pickled,
+        ),
         10_000,
         targets={BEST: 1.2, "multiprocessing": 6},
     ),
     Case(
         "partial-50mb",
         "map of a partial that carries 50 MB, 200 tasks, chunksize=1",
-        contest(carried, copied_once),
+        contest(lambda operations: (floats(50 * MEGABYTE), operations), carried, copied_once),
         200,
         targets={BEST: 1.5},
     ),

@@ -73,21 +73,25 @@ class BaseManager(managers.BaseManager):
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a callable, not {initializer!r}")
         reader, writer = Pipe(duplex=False)
+        server = self._registry, self._address, self._authkey, self._serializer
+        self._process = self._ctx.Process(
+            target=type(self)._run_server, args=(*server, writer, initializer, initargs)
+        )
+        self._process.name = f"{type(self).__name__}-{':'.join(map(str, self._process._identity))}"
+        # Before it is started: whatever comes in between, the program shall not wait for it at its end.
+        guard = _util.Finalize(self, _put_down, (self._process,), exitpriority=0)
+        try:
+            self._begin(reader, writer)
+        except BaseException:
+            guard()
+            raise
+        guard.cancel()
+
+    def _begin(self, reader: Any, writer: Any) -> None:
         with reader:
             with writer:
-                server = self._registry, self._address, self._authkey, self._serializer
-                self._process = self._ctx.Process(
-                    target=type(self)._run_server, args=(*server, writer, initializer, initargs)
-                )
-                self._process.name = f"{type(self).__name__}-{':'.join(map(str, self._process._identity))}"
                 self._process.start()
-            try:
-                self._address = self._heard(reader)
-            except BaseException:
-                # Nobody else would end it, and the program waits for its children.
-                self._process.kill()
-                self._process.join()
-                raise
+            self._address = self._heard(reader)
         self._state.value = _std.State.STARTED
         ending = (
             self._process,
@@ -98,6 +102,9 @@ class BaseManager(managers.BaseManager):
             self._shutdown_timeout,
         )
         self.shutdown = _util.Finalize(self, type(self)._finalize_manager, args=ending, exitpriority=0)
+        if _util.is_exiting():
+            # Started by a thread, perhaps too late to be ended by the program's exit, which waits for it.
+            self.shutdown()
 
     def _heard(self, reader: Any) -> Any:
         """The address that the process serves at."""
@@ -163,7 +170,10 @@ class BaseManager(managers.BaseManager):
             super()._run_server(registry, address, authkey, serializer, writer, *initializer)  # type: ignore[misc]
         except Exception:
             if not writer.closed:
-                writer.send(_Failure(format_exc()))
+                try:
+                    writer.send(_Failure(format_exc()))
+                except BrokenPipeError:
+                    return  # who started it has given up, and knows why
             raise
 
     def _create(self, typeid: str, /, *args: Any, **kwds: Any) -> tuple[Any, tuple[str, ...]]:
@@ -186,6 +196,13 @@ class BaseManager(managers.BaseManager):
     def _finalize_manager(process: Any, address: Any, *args: Any) -> None:
         _std.BaseManager._finalize_manager(process, address, *args)
         unlink_from(address)
+
+
+def _put_down(process: Any) -> None:
+    """End a process of which nobody knows, if it has been started."""
+    if process._popen is not None:
+        process.kill()
+        process.join()
 
 
 class _Failure:

@@ -29,9 +29,10 @@ class Place:
 
     def vacate(self) -> None:
         """Make room for a pidfd, which is about to come."""
-        if self._reserve is not None:
-            os.close(self._reserve)
-            self._reserve = None
+        # Out first: to close it twice, where a signal handler raises in between, might hit a stranger's.
+        reserve, self._reserve = self._reserve, None
+        if reserve is not None:
+            os.close(reserve)
 
     def bind(self, pid: int) -> int:
         """The sentinel of a child that this process has made.
@@ -66,6 +67,6 @@ class Place:
     def _bound_pipe(self) -> int:
         assert self._pipe_end is not None
         assert self.child_end is not None
-        os.close(self.child_end)
         end, self._pipe_end = self._pipe_end, None
+        os.close(self.child_end)
         return end

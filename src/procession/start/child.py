@@ -84,9 +84,9 @@ def finish() -> None:
 def end(code: int) -> NoReturn:
     """Finish, and end without what belongs to the process that this one was forked from."""
     try:
-        if code or atexit._ncallbacks():
-            finish()
+        if code == 0 and _util._exiting and not atexit._ncallbacks():  # type: ignore[attr-defined]
+            _family.leave()  # the rest was done by the stdlib when the target had run; not so as of 3.14
         else:
-            _family.leave()  # the rest was done by the stdlib when the target had run
+            finish()
     finally:
         os._exit(code)

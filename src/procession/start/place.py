@@ -39,9 +39,10 @@ class Place:
 
         One that has been reaped already, by somebody else, gets the null device: always ready.
         """
-        self.vacate()
-        if self._pipe_end is not None:
+        if self._reserve is None:
             return self._bound_pipe()
+        os.close(self._reserve)
+        self._reserve = None
         try:
             return os.pidfd_open(pid)
         except ProcessLookupError:

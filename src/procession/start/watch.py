@@ -7,7 +7,6 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 from multiprocessing import process as _process
 from multiprocessing import util as _util
 from typing import TYPE_CHECKING, ClassVar
@@ -121,8 +120,11 @@ class Watched(ABC):
 
     def _ended(self, timeout: float | None) -> bool:
         if timeout is None and self._is_ours:
-            with suppress(OSError):  # reaped by somebody else, or there are no pidfds
+            try:
                 os.waitid(os.P_PIDFD, self.sentinel, os.WEXITED | os.WNOWAIT)
+            except OSError:  # reaped by somebody else, or there are no pidfds
+                pass
+            else:
                 return True
         return bool(pidfd.readable([self.sentinel], timeout))
 

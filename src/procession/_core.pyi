@@ -4,7 +4,7 @@ Only :mod:`procession._family` imports it.  Vocabulary:
 
 *family*   a process tree that shares one heap (an unnamed memfd); known by a random 64-bit uid.
 *member*   a process of the family, known by a 32-bit id that is never used twice at a time:
-           a slot in the family's table of pid and start time, and a generation.
+           a slot in the family's table (pid, and when that was known), and a generation.
 *object*   a block of the heap that several members may hold a handle of (lock, event, ring ...).
            It is freed when its last handle is dropped or its last holder has died.
 *handle*   ``(family, offset, serial)``: three integers that name an object for ever; opening

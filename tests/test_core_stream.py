@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from procession import _family
+from tests.kit.running import in_thread
 
 LONGEST = 4092
 
@@ -44,22 +45,45 @@ def test_one_message_is_taken_and_no_more(ends: Ends) -> None:
     assert [stream.receive(fd) for _ in range(4)] == [b"one", b"", b"three", None]
 
 
-def test_what_is_not_there_whole_stays(ends: Ends) -> None:
-    stream, fd = _family.Stream(), ends[1].fileno()
-    sent = framed(b"hello")
-    for number in range(len(sent)):
-        assert stream.receive(fd) is None
-        ends[0].sendall(sent[number : number + 1])
-    assert stream.receive(fd) == b"hello"
+def handed_over(stream: _family.Stream) -> bytes:
+    head: list[bytes] = []
+    body: list[bytes] = []
+    stream.hand_over(head, body)
+    assert len(b"".join(head)) == 4 or not body
+    return b"".join(head + body)
+
+
+def test_what_is_not_there_whole_is_kept_for_who_goes_on_with_it(ends: Ends) -> None:
+    sent, stream = framed(b"hello"), _family.Stream()
+    for there in range(len(sent)):
+        ends[0].sendall(sent[:there])
+        assert stream.receive(ends[1].fileno()) is None
+        ends[0].sendall(sent[there:])
+        if there:
+            assert stream.receive(ends[1].fileno()) is None
+        assert handed_over(stream) == sent[:there]
+        assert ends[1].recv(len(sent) - there) == sent[there:] if there else True
+        assert handed_over(stream) == b""
+        while there == 0 and stream.receive(ends[1].fileno()) is None:
+            pass
 
 
 @pytest.mark.parametrize(
     "sent", [framed(b"x" * (LONGEST + 1)), struct.pack("!iQ", -1, 3) + b"abc", b"\x80" * 9]
 )
-def test_what_is_longer_or_no_length_stays(ends: Ends, sent: bytes) -> None:
+def test_of_what_is_longer_or_no_length_only_the_length_is_taken(ends: Ends, sent: bytes) -> None:
+    stream = _family.Stream()
     ends[0].sendall(sent)
-    assert _family.Stream().receive(ends[1].fileno()) is None
-    assert ends[1].recv(len(sent) + 1) == sent
+    assert stream.receive(ends[1].fileno()) is None
+    assert handed_over(stream) == sent[:4]
+    assert ends[1].recv(len(sent)) == sent[4:]
+
+
+def test_nothing_is_read_ahead(ends: Ends) -> None:
+    stream = _family.Stream()
+    ends[0].sendall(framed(b"one") + framed(b"two")[:3])
+    assert stream.receive(ends[1].fileno()) == b"one"
+    assert ends[1].recv(100) == framed(b"two")[:3]
 
 
 def test_what_finds_no_room_is_not_begun(ends: Ends) -> None:
@@ -94,7 +118,6 @@ def test_other_descriptors_are_left_alone() -> None:
     stream, (read, write) = _family.Stream(), os.pipe()
     os.write(write, framed(b"x"))
     assert stream.receive(read) is None
-    assert not stream.spin(read)
     assert not stream.send(write, b"x")
     assert os.read(read, 100) == framed(b"x")
     os.close(read)
@@ -117,14 +140,36 @@ def test_over_a_network_a_message_is_received_and_not_sent() -> None:
         assert stream.receive(other.fileno()) == b"hello"
 
 
-def test_what_is_there_is_seen(ends: Ends) -> None:
+def test_a_message_that_comes_in_a_moment_is_received(ends: Ends) -> None:
     _family.family()
-    stream = _family.Stream()
-    ends[0].sendall(framed(b"x"))
-    # Others may be looking too, and only so many may.
-    while not stream.spin(ends[1].fileno()):
-        pass
-    assert stream.receive(ends[1].fileno()) == b"x"
+    stream, fd = _family.Stream(), ends[1].fileno()
+    echo = in_thread(lambda: [ends[0].send(ends[0].recv(100)) for _ in range(100)])
+    for number in range(100):
+        assert stream.send(fd, b"%d" % number)
+        # Others may be looking too, and only so many may.
+        while (data := stream.receive(fd)) is None:
+            pass
+        assert data == b"%d" % number
+    echo.join()
+
+
+def test_messages_of_many_lengths_one_behind_the_other(ends: Ends) -> None:
+    stream, fd = _family.Stream(), ends[1].fileno()
+    lengths = [0, 1, 300, 5, LONGEST, 0, 252, 253, 100, LONGEST, 2044, 2045]
+    for length in lengths:
+        assert stream.send(ends[0].fileno(), b"x" * length)
+    assert [stream.receive(fd) for _ in lengths] == [b"x" * length for length in lengths]
+    assert stream.receive(fd) is None
+
+
+def test_a_descriptor_that_is_no_socket_any_more_is_left_alone(ends: Ends) -> None:
+    stream, fd = _family.Stream(), os.dup(ends[0].fileno())
+    assert stream.send(fd, b"x")
+    read, write = os.pipe()
+    os.dup2(write, fd)
+    assert not stream.send(fd, b"x")
+    for each in (fd, read, write):
+        os.close(each)
 
 
 def test_what_has_no_bytes_is_refused(ends: Ends) -> None:

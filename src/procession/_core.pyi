@@ -376,10 +376,10 @@ def loads(data: Any) -> Any:
 
 @final
 class Stream:
-    """Small messages on a socket, each in one attempt that is done or not begun when it returns.
+    """Small messages on a socket, each in one attempt.
 
     In the form of the standard library's Connection: the length in four bytes, then the message.
-    Every method does nothing with a descriptor that is no socket.
+    Every method does nothing with a descriptor that is no socket.  A stream is for one descriptor.
     """
 
     def __new__(cls) -> Self: ...
@@ -387,8 +387,8 @@ class Stream:
         """Send `data` whole; False if it is longer than 4,092 bytes, there is no room, or `fd` is no
         socket of this machine.  Raises as :meth:`Ring.put` for what has no bytes."""
     def receive(self, fd: int) -> bytes | None:
-        """The message that is there; None if there is none, not all of it yet, or a longer one.
+        """The message that is there, or comes in a moment, where looking out for it is worth it.
 
-        Nobody else may read meanwhile."""
-    def spin(self, fd: int) -> bool:
-        """Look for a moment whether something comes, where that is worth it; True if it is there."""
+        None if there is none, not all of it yet, a longer one, or one was begun: see :meth:`hand_over`."""
+    def hand_over(self, head: list[bytes], body: list[bytes]) -> None:
+        """Append what was received of a message that was not there whole, its length to `head`."""

@@ -10,7 +10,8 @@ message; so the stream never gets out of step.  Threads take turns, a message ea
 A handler may run as soon as a system call has returned, before its result has a name.  So results
 are appended to a list within C code: ``results.extend(map(os.read, (fd,), (size,)))``.
 
-A small message on a local socket goes, and is taken, in one native step; all else takes the long way.
+A small message on a local socket goes, and is taken, in one native step; all else takes the long way,
+which goes on with what that step began to receive.
 
 Used by :mod:`procession.connection`.
 """
@@ -45,13 +46,13 @@ class _Box:
     """One direction of a stream."""
 
     def __init__(self) -> None:
-        self._stream = _family.Stream()
         self.reset()
         _boxes.add(self)
         private.undo(_after_fork)
 
     def reset(self) -> None:
         """Forget half a message, and who was at it: in a forked child it is the parent's."""
+        self._stream = _family.Stream()
         # Recursive, for a signal handler that sends where the thread it interrupts waits to.
         self._turn = threading.RLock()
 
@@ -102,11 +103,11 @@ class Outbox(_Box):
 
     def send(self, fd: int, data: bytes | memoryview) -> None:
         """Write one message whole.  Raises BrokenPipeError if nobody can read it any more."""
-        size = len(data)
-        head = _SHORT.pack(size) if size <= _LIMIT else _LONG.pack(-1, size)
         with self._turn:
             if self._sending is None and not self._overdue and self._stream.send(fd, data):
                 return
+            size = len(data)
+            head = _SHORT.pack(size) if size <= _LIMIT else _LONG.pack(-1, size)
             interrupted = self._sending
             if interrupted is not None and interrupted.is_amid():
                 _refuse()
@@ -174,7 +175,7 @@ class Inbox(_Box):
         """
         with self._turn:
             if limit is None and not (self._busy or self._head):
-                data = self._at_once(fd)
+                data = self._stream.receive(fd)
                 if data is not None:
                     return data
             busy = self._begin()
@@ -204,13 +205,8 @@ class Inbox(_Box):
             finally:
                 self._busy = busy
 
-    def _at_once(self, fd: int) -> bytes | None:
-        """A small message that is there, or comes in a moment, in one step that nothing interrupts."""
-        stream = self._stream
-        data = stream.receive(fd)
-        return stream.receive(fd) if data is None and stream.spin(fd) else data
-
     def _begin(self) -> bool:
+        self._stream.hand_over(self._head, self._body)
         busy, self._busy = self._busy, True
         if busy and self._head:
             _refuse()

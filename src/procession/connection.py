@@ -21,10 +21,10 @@ from multiprocessing import connection as _std
 from multiprocessing import reduction as _handles
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from . import _alias
+from . import _alias, _family
 from ._framing import Inbox, Outbox
 from ._reception import Reception
-from .reduction import dumps, loads
+from .reduction import dumps
 
 if TYPE_CHECKING:
     _Base = _std.Connection[Any, Any]
@@ -51,7 +51,7 @@ class Connection(_Base):
     nobody can receive any more a BrokenPipeError, receiving where nothing can come an EOFError.
     """
 
-    _handle: int
+    _handle: Any  # the descriptor, None when closed
     _readable: bool
     _writable: bool
 
@@ -69,11 +69,14 @@ class Connection(_Base):
         Raises TransferError if it cannot be pickled, and then nothing is sent; BrokenPipeError if
         nobody can receive it, OSError if this end is closed.
         """
-        self._check_closed()
-        self._check_writable()
-        carry: list[Any] = []
-        data = dumps(obj, carry, in_band=True)
-        self._sent.extend(carry)
+        if self._handle is None or not self._writable:
+            self._check_closed()
+            self._check_writable()
+        data = _family.dumps_plain(obj)
+        if data is None:
+            carry: list[Any] = []
+            data = dumps(obj, carry, in_band=True)
+            self._sent.extend(carry)
         self._outbox.send(self._handle, data)
 
     def recv(self) -> Any:
@@ -82,10 +85,11 @@ class Connection(_Base):
         Raises EOFError if the other end has gone, OSError if this one is closed, and what rebuilding
         the object raises, which then is gone.
         """
-        self._check_closed()
-        self._check_readable()
+        if self._handle is None or not self._readable:
+            self._check_closed()
+            self._check_readable()
         data = self._inbox.receive(self._handle)
-        return self._bad_message_length() if data is None else loads(data)
+        return self._bad_message_length() if data is None else _family.loads(data)
 
     def recv_bytes_into(self, buf: Any, offset: int = 0) -> int:
         """Take the next message into a writable buffer, from byte `offset` on; gives its length.

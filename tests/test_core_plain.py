@@ -5,6 +5,7 @@ import math
 import pickle
 import pickletools
 import struct
+from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -34,7 +35,18 @@ TUPLES: list[Any] = [
     tuple("abcdefgh"),
     (300, 300, 2.5, 2.5),
 ]
-PLAIN: list[Any] = [None, True, False, *INTS, *FLOATS, *STRINGS, *BYTES, *TUPLES]
+CONTAINERS: list[Any] = [
+    [],
+    [1],
+    {},
+    {"a": [1, (2.5, None)], b"b": {}},
+    ((1,),),
+    ([],),
+    tuple(range(127)),
+    ("x" * 300,),
+]
+CONTAINERS += [list(range(127)), ["x" * 60_000, "y" * 5_000], ("one object, twice",) * 2]
+PLAIN: list[Any] = [None, True, False, *INTS, *FLOATS, *STRINGS, *BYTES, *TUPLES, *CONTAINERS]
 
 
 class Number(int):
@@ -45,25 +57,18 @@ class Text(str):
     __slots__ = ()
 
 
+class Row(list[int]):
+    __slots__ = ()
+
+
 class Pair(tuple[int, int]):
     __slots__ = ()
 
 
-ONE = "one object, twice"
-NOT_PLAIN: list[Any] = [
-    2**63,
-    -(2**63) - 1,
-    Number(1),
-    Text("a"),
-    Pair((1, 2)),
-    1j,
-    ...,
-    bytearray(),
-    [1],
-    {},
-]
-NOT_PLAIN += ["\ud800", "a\udfffb", "x" * (LONGEST + 1), b"x" * (LONGEST + 1)]
-NOT_PLAIN += [tuple(range(9)), ((1,),), ([],), (ONE, ONE), ("x" * 300,), (2**63,), ("\ud800",)]
+NOT_PLAIN: list[Any] = [2**63, -(2**63) - 1, Number(1), Text("a"), Pair((1, 2)), 1j, ..., bytearray(), {1}]
+NOT_PLAIN += ["\ud800", "a\udfffb", "x" * (LONGEST + 1), b"x" * (LONGEST + 1), Row([1]), OrderedDict(a=1)]
+NOT_PLAIN += [[{1}], {"a": [2**63]}, ("\ud800",), {Number(1): 1}, list(range(128)), [list(range(64))] * 2]
+NOT_PLAIN += [["x" * 60_000, "y" * 6_000]]
 
 
 def scalars(**texts: Any) -> st.SearchStrategy[Any]:
@@ -71,12 +76,13 @@ def scalars(**texts: Any) -> st.SearchStrategy[Any]:
     return numbers | st.text(st.characters(**texts)) | st.binary()
 
 
-anything = scalars() | st.lists(scalars(), max_size=10).map(tuple) | st.text(st.characters(categories=["Cs"]))
+nested = st.recursive(scalars(), lambda some: st.lists(some) | st.dictionaries(st.text(), some), max_leaves=9)
+anything = nested | st.lists(scalars(), max_size=10).map(tuple) | st.text(st.characters(categories=["Cs"]))
 
 
 def same(one: object, other: object) -> bool:
     """The same value of the same type: NaN as well, and 0.0 is not -0.0."""
-    if isinstance(one, tuple) and isinstance(other, tuple):
+    if isinstance(one, tuple | list) and isinstance(other, type(one)):
         return len(one) == len(other) and all(map(same, one, other))
     return type(one) is type(other) and repr(one) == repr(other)
 
@@ -150,5 +156,19 @@ def test_any_bytes_like_object_is_read() -> None:
 
 
 def test_one_object_in_two_places_stays_one() -> None:
-    value = _core.loads(pickle.dumps((ONE, ONE), 5))
-    assert value[0] is value[1]
+    one, item = "one object, twice", [1]
+    for twice in ((one, one), [item, item]):
+        data = _core.dumps_plain(twice)
+        assert data is not None
+        value = _core.loads(data)
+        assert value[0] is value[1]
+
+
+def test_what_contains_itself_is_pickles() -> None:
+    circle: list[Any] = []
+    circle.append(circle)
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert _core.dumps_plain(circle) is None
+    assert _core.dumps_plain(deep) is None

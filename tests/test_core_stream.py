@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,17 +115,43 @@ def test_where_nobody_is_any_more_nothing_happens(ends: Ends) -> None:
     assert stream.receive(ends[0].fileno()) is None
 
 
-def test_other_descriptors_are_left_alone() -> None:
-    stream, (read, write) = _family.Stream(), os.pipe()
-    os.write(write, framed(b"x"))
+def test_a_pipe_does_as_well() -> None:
+    stream, other, (read, write) = _family.Stream(), _family.Stream(), os.pipe()
     assert stream.receive(read) is None
-    assert not stream.send(write, b"x")
-    assert os.read(read, 100) == framed(b"x")
-    os.close(read)
+    for data in (b"", b"x", b"y" * LONGEST):
+        assert other.send(write, data)
+        assert stream.receive(read) == data
+    os.write(write, framed(b"hello")[:6])
+    assert stream.receive(read) is None
+    assert handed_over(stream) == framed(b"hello")[:6]
+    count = 0
+    while other.send(write, b"x" * 1000):
+        count += 1
+    assert not other.send(write, b"y" * LONGEST)
+    assert count == sum(stream.receive(read) == b"x" * 1000 for _ in range(count)) > 0
+    assert stream.receive(read) is None
     os.close(write)
+    assert stream.receive(read) is None
+    os.close(read)
     for fd in (read, -1, 10**6):
         assert not stream.send(fd, b"x")
         assert stream.receive(fd) is None
+
+
+def test_other_descriptors_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(framed(b"x"))
+    with path.open("r+b") as file:
+        assert _family.Stream().receive(file.fileno()) is None
+        assert not _family.Stream().send(file.fileno(), b"abc")
+    assert path.read_bytes() == framed(b"x")
+
+
+def test_a_pipe_that_nobody_reads_is_nobodys_end() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    assert not _family.Stream().send(write, b"x")
+    os.close(write)
 
 
 def test_over_a_network_a_message_is_received_and_not_sent() -> None:
@@ -160,16 +187,6 @@ def test_messages_of_many_lengths_one_behind_the_other(ends: Ends) -> None:
         assert stream.send(ends[0].fileno(), b"x" * length)
     assert [stream.receive(fd) for _ in lengths] == [b"x" * length for length in lengths]
     assert stream.receive(fd) is None
-
-
-def test_a_descriptor_that_is_no_socket_any_more_is_left_alone(ends: Ends) -> None:
-    stream, fd = _family.Stream(), os.dup(ends[0].fileno())
-    assert stream.send(fd, b"x")
-    read, write = os.pipe()
-    os.dup2(write, fd)
-    assert not stream.send(fd, b"x")
-    for each in (fd, read, write):
-        os.close(each)
 
 
 def test_what_has_no_bytes_is_refused(ends: Ends) -> None:

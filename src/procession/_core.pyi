@@ -366,7 +366,7 @@ def dumps_plain(obj: object) -> bytes | None:
     """The pickle of a plain value; None for anything else, which is pickle's.
 
     Plain are None, bool, float, int of 64 bits, str without surrogates and bytes of less than 64 KiB,
-    and tuples of at most eight of these: exactly of these types.
+    and lists, tuples and dicts of at most 127 of these, in all: exactly of these types.
     """
 
 def loads(data: Any) -> Any:
@@ -376,16 +376,16 @@ def loads(data: Any) -> Any:
 
 @final
 class Stream:
-    """Small messages on a socket, each in one attempt.
+    """Small messages on a local socket or a pipe, each in one attempt.
 
     In the form of the standard library's Connection: the length in four bytes, then the message.
-    Every method does nothing with a descriptor that is no socket.  A stream is for one descriptor.
+    Every method does nothing with other descriptors.  A stream is for one descriptor.
     """
 
     def __new__(cls) -> Self: ...
     def send(self, fd: int, data: Any) -> bool:
         """Send `data` whole; False if it is longer than 4,092 bytes, there is no room, or `fd` is no
-        socket of this machine.  Raises as :meth:`Ring.put` for what has no bytes."""
+        pipe, nor a socket of this machine.  Raises as :meth:`Ring.put` for what has no bytes."""
     def receive(self, fd: int) -> bytes | None:
         """The message that is there, or comes in a moment, where looking out for it is worth it.
 

@@ -10,8 +10,8 @@ message; so the stream never gets out of step.  Threads take turns, a message ea
 A handler may run as soon as a system call has returned, before its result has a name.  So results
 are appended to a list within C code: ``results.extend(map(os.read, (fd,), (size,)))``.
 
-A small message on a local socket goes, and is taken, in one native step; all else takes the long way,
-which goes on with what that step began to receive.
+A small message on a pipe or a local socket goes, and is taken, in one native step; all else takes
+the long way, which goes on with what that step began to receive.
 
 Used by :mod:`procession.connection`.
 """

@@ -53,6 +53,8 @@ _IN_BAND, _FOR_ONE, _FOR_ANY, _LATER = "", "wrapped", "shared", "Draft"
 
 loads = pickle.loads
 
+_family: Any = None
+
 
 def dumps(obj: object, carry: list[Any] | None = None, *, label: str = "", in_band: bool = False) -> bytes:
     """Pickle `obj` for another process of the program.
@@ -105,8 +107,9 @@ def _pickled(obj: object, carry: list[Any] | None, label: str, way: str) -> byte
         _origin.admit_stranger()  # fork pickles no process
     if carry is None:
         return _dumps(obj, [], label, _IN_BAND)
-    from . import _family
-
+    global _family
+    if _family is None:  # asked here, since an import that does nothing costs as much as a small pickle
+        from . import _family
     with _family.carrying(carry):
         return _dumps(obj, carry, label, way)
 

@@ -2,15 +2,17 @@
 //!
 //! Numbers, None, short strings and bytes, and small flat tuples of these are most of what programs
 //! send. What is written here every `pickle.loads` reads; what is read here is what we, or pickle
-//! itself, write for such values. All else is pickle's.
+//! itself, write for such values. All else is pickle's: other small containers of plain values at
+//! once, since pickle asks nobody about them; what may have a reducer, buffers or something of main in
+//! it only by way of `procession.reduction`.
 
 use crate::data::new_bytes;
-use crate::scalar::{FRAME, Head, MARGIN, MARK, MEMOIZE, PROTO, ROOM, STOP, TUPLE, TUPLES, Value};
+use crate::scalar::{FRAME, Head, LONGEST, MARGIN, MARK, MEMOIZE, PROTO, ROOM, STOP, TUPLE, TUPLES, Value};
 use pyo3::exceptions::PyMemoryError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 /// Tuples of more items are pickle's, and those whose pickles are longer than [`ROOM`].
 const WIDEST: usize = 8;
@@ -21,29 +23,52 @@ const OLDEST: u8 = 4;
 /// A pickle, or where its parts lie.
 pub struct Pickle<'a> {
     head: Head,
-    body: &'a [u8],
+    body: Body<'a>,
+}
+
+enum Body<'a> {
+    Borrowed(&'a [u8]),
+    /// Pickle's own, of a container.
+    Made(Bound<'a, PyBytes>),
 }
 
 impl<'a> Pickle<'a> {
-    /// Of a plain value; None of anything else. Runs no Python code.
+    /// Of a plain value; None of anything else. Calls nothing of the program, but the collector may
+    /// run: not under a lock.
     #[inline]
     pub fn of(object: &'a Bound<'_, PyAny>) -> Option<Pickle<'a>> {
         let mut head = Head::new();
-        head.push(&[PROTO, PROTOCOL]);
-        let Some(value) = Value::of(object) else {
-            return push_tuple(&mut head, object).map(|()| Pickle { head, body: &[] });
+        let body = match Value::of(object) {
+            Some(value) => {
+                head.push(&[PROTO, PROTOCOL]);
+                value.head(&mut head);
+                Body::Borrowed(value.body())
+            }
+            None => match push_tuple(&mut head, object) {
+                Some(()) => Body::Borrowed(&[]),
+                None => {
+                    head = Head::new();
+                    Body::Made(container(object)?)
+                }
+            },
         };
-        value.head(&mut head);
-        Some(Pickle { head, body: value.body() })
+        Some(Pickle { head, body })
     }
 
     /// What is to be written, one behind the other.
     #[inline]
     pub fn parts(&self) -> [&[u8]; 3] {
-        [self.head.bytes(), self.body, &[STOP]]
+        let body = match &self.body {
+            Body::Borrowed(body) => body,
+            Body::Made(pickle) => pickle.as_bytes().strip_suffix(&[STOP]).unwrap_or_default(),
+        };
+        [self.head.bytes(), body, &[STOP]]
     }
 
     fn bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        if let Body::Made(pickle) = &self.body {
+            return Ok(pickle.as_unbound().bind(py).clone());
+        }
         let parts = self.parts();
         PyBytes::new_with(py, parts.iter().map(|part| part.len()).sum(), |mut place| {
             for part in parts {
@@ -56,10 +81,58 @@ impl<'a> Pickle<'a> {
     }
 }
 
-/// Append what stands between protocol and end in the pickle of a small flat tuple.
+/// What pickle makes of a small container of plain values, for which it asks no reducer.
+fn container<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyBytes>> {
+    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if !Content::default().takes(object) {
+        return None;
+    }
+    let dumps = DUMPS.import(object.py(), "pickle", "dumps").ok()?;
+    // Whatever is wrong, pickle will say it again to whoever asks next.
+    dumps.call1((object, PROTOCOL)).ok()?.cast_into_exact().ok()
+}
+
+/// How many values, and how long ones, a plain container may still have.
+struct Content {
+    values: usize,
+    bytes: usize,
+}
+
+impl Default for Content {
+    fn default() -> Content {
+        Content { values: 128, bytes: LONGEST }
+    }
+}
+
+impl Content {
+    /// Is this plain, with all that it contains?
+    fn takes(&mut self, object: &Bound<'_, PyAny>) -> bool {
+        let Some(values) = self.values.checked_sub(1) else {
+            return false;
+        };
+        self.values = values;
+        if let Ok(list) = object.cast_exact::<PyList>() {
+            return list.len() <= self.values && list.iter().all(|item| self.takes(&item));
+        }
+        if let Ok(tuple) = object.cast_exact::<PyTuple>() {
+            return tuple.len() <= self.values && tuple.iter_borrowed().all(|item| self.takes(&item));
+        }
+        if let Ok(dict) = object.cast_exact::<PyDict>() {
+            return dict.len() <= self.values
+                && dict.iter().all(|(key, value)| self.takes(&key) && self.takes(&value));
+        }
+        Value::of(object).and_then(|value| self.bytes.checked_sub(value.body().len())).is_some_and(|left| {
+            self.bytes = left;
+            true
+        })
+    }
+}
+
+/// Append the pickle of a small flat tuple, but for the end.
 fn push_tuple(head: &mut Head, object: &Bound<'_, PyAny>) -> Option<()> {
     let tuple = object.cast_exact::<PyTuple>().ok().filter(|tuple| tuple.len() <= WIDEST)?;
     let marked = tuple.len() >= TUPLES.len();
+    head.push(&[PROTO, PROTOCOL]);
     if marked {
         head.push(&[MARK]);
     }

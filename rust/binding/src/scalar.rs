@@ -7,7 +7,7 @@ use pyo3::types::PyBytes;
 use std::ptr::addr_of_mut;
 
 /// Longer strings and bytes are pickle's: it hands them on without a copy.
-const LONGEST: usize = (64 << 10) - 1;
+pub const LONGEST: usize = (64 << 10) - 1;
 /// The most bytes of a beginning.
 pub const ROOM: usize = 256;
 /// The most bytes of an item in front of its body, and behind the last item.

@@ -1,9 +1,10 @@
-//! Small messages on a stream socket, each whole in one attempt.
+//! Small messages on a local socket or a pipe, each whole in one attempt.
 //!
 //! `procession._framing` does what takes longer: it waits, and outlives interruptions. A message is
 //! sent whole or not at all, so there is nothing to be interrupted. What was received of one that is
 //! not there whole is kept for who goes on with it: to look before taking costs a walk over all the
-//! messages that wait. With a descriptor that is no socket nothing is done.
+//! messages that wait. With any other descriptor nothing is done, nor with a pipe before Linux 6.4, which
+//! cannot be asked not to wait.
 
 use crate::data::{Data, new_bytes};
 use crate::gil;
@@ -28,8 +29,9 @@ const PIECE: usize = 2048;
 #[pyclass(frozen, module = "procession._core")]
 pub struct Stream {
     credit: Credit,
-    /// The descriptor that was found to be a local socket.
+    /// The descriptor that was found to be a local socket, and the one found to be a pipe.
     local: AtomicI32,
+    pipe: AtomicI32,
     begun: Mutex<Begun>,
 }
 
@@ -51,15 +53,45 @@ enum Got {
 }
 
 /// Take what lies ready, and at most what there is room for.
-fn read(fd: RawFd, room: &mut [u8]) -> Got {
-    // SAFETY: so much room.
-    let got = unsafe { libc::recv(fd, room.as_mut_ptr().cast(), room.len(), libc::MSG_DONTWAIT) };
+fn read(fd: RawFd, is_pipe: bool, room: &mut [u8]) -> Got {
+    let place = room.as_mut_ptr().cast();
+    let got = if is_pipe {
+        let part = libc::iovec { iov_base: place, iov_len: room.len() };
+        // SAFETY: so much room.
+        unsafe { libc::preadv2(fd, &part, 1, -1, libc::RWF_NOWAIT) }
+    } else {
+        // SAFETY: so much room.
+        unsafe { libc::recv(fd, place, room.len(), libc::MSG_DONTWAIT) }
+    };
     match usize::try_from(got) {
         Ok(0) => Got::Never,
         Ok(got) => Got::Bytes(got),
         Err(_) if std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock => Got::Nothing,
         Err(_) => Got::Never,
     }
+}
+
+/// Send these bytes, all or, to a pipe or a local socket, none; gives how many.
+fn write(fd: RawFd, is_pipe: bool, bytes: &[u8]) -> usize {
+    let place: *const libc::c_void = bytes.as_ptr().cast();
+    let sent = if is_pipe {
+        let part = libc::iovec { iov_base: place.cast_mut(), iov_len: bytes.len() };
+        // SAFETY: so many bytes, which are only read.
+        unsafe { libc::pwritev2(fd, &part, 1, -1, libc::RWF_NOWAIT) }
+    } else {
+        // SAFETY: so many bytes.
+        unsafe { libc::send(fd, place, bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) }
+    };
+    usize::try_from(sent).unwrap_or(0)
+}
+
+fn is_fifo(fd: RawFd) -> bool {
+    // SAFETY: all zeroes is a valid stat; the kernel fills it.
+    let stat = unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        (libc::fstat(fd, &mut stat) == 0).then_some(stat)
+    };
+    stat.is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
 }
 
 fn option(fd: RawFd, name: libc::c_int) -> Option<libc::c_int> {
@@ -73,9 +105,9 @@ fn option(fd: RawFd, name: libc::c_int) -> Option<libc::c_int> {
 
 impl Begun {
     /// Read on until so many bytes are there.
-    fn fill(&mut self, fd: RawFd, size: usize) -> Got {
+    fn fill(&mut self, fd: RawFd, is_pipe: bool, size: usize) -> Got {
         if self.got < size {
-            match read(fd, &mut self.bytes[self.got..size]) {
+            match read(fd, is_pipe, &mut self.bytes[self.got..size]) {
                 Got::Bytes(got) => self.got += got,
                 nothing => return nothing,
             }
@@ -92,28 +124,45 @@ impl Begun {
 }
 
 impl Stream {
-    /// Does it take so many bytes as one piece or not at all?
-    fn takes_whole(&self, fd: RawFd, length: usize) -> bool {
-        let local = || option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX);
-        if self.local.load(Ordering::Relaxed) != fd {
-            if !local() {
-                return false;
+    /// Asked once: a descriptor that is in use stays what it is.
+    fn is_pipe(&self, fd: RawFd) -> bool {
+        self.pipe.load(Ordering::Relaxed) == fd || self.local.load(Ordering::Relaxed) != fd && self.find_out(fd).0
+    }
+
+    fn is_local(&self, fd: RawFd) -> bool {
+        self.local.load(Ordering::Relaxed) == fd || self.pipe.load(Ordering::Relaxed) != fd && self.find_out(fd).1
+    }
+
+    /// Is it a pipe, or a local socket?
+    #[cold]
+    fn find_out(&self, fd: RawFd) -> (bool, bool) {
+        let found = (is_fifo(fd), option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX));
+        let note = |place: &AtomicI32, is: bool| {
+            if is {
+                place.store(fd, Ordering::Relaxed);
             }
-            self.local.store(fd, Ordering::Relaxed);
-        }
-        // Pieces are half as long as the buffer.
-        length <= PIECE || option(fd, libc::SO_SNDBUF).is_some_and(|size| size as usize >= 4 * MOST)
+        };
+        note(&self.pipe, found.0);
+        note(&self.local, found.1);
+        found
+    }
+
+    /// Does it take so many bytes, [`MOST`] at most, as one piece or not at all? A pipe does.
+    fn takes_whole(&self, fd: RawFd, length: usize) -> bool {
+        let has_room = || option(fd, libc::SO_SNDBUF).is_some_and(|size| size as usize >= 4 * MOST);
+        // A socket's pieces are half as long as its buffer.
+        self.is_pipe(fd) || self.is_local(fd) && (length <= PIECE || has_room())
     }
 
     /// Read the beginning of the next message, looking out for it for a moment if there is none.
-    fn begin(&self, py: Python<'_>, fd: RawFd, begun: &mut Begun) -> Got {
-        match (begun.fill(fd, HEAD), family::own()) {
+    fn begin(&self, py: Python<'_>, fd: RawFd, is_pipe: bool, begun: &mut Begun) -> Got {
+        match (begun.fill(fd, is_pipe, HEAD), family::own()) {
             (Got::Nothing, Some(heap)) => {
                 let begun = RefCell::new((begun, Got::Nothing));
                 gil::without(py, move || {
                     heap.spin(&self.credit, &|| {
                         let (begun, got) = &mut *begun.borrow_mut();
-                        *got = begun.fill(fd, HEAD);
+                        *got = begun.fill(fd, is_pipe, HEAD);
                         *got != Got::Nothing
                     });
                     begun.into_inner().1
@@ -129,7 +178,7 @@ impl Stream {
     #[new]
     fn new() -> Stream {
         let begun = Mutex::new(Begun { bytes: [0; MOST], got: 0 });
-        Stream { credit: Credit::default(), local: AtomicI32::new(-1), begun }
+        Stream { credit: Credit::default(), local: AtomicI32::new(-1), pipe: AtomicI32::new(-1), begun }
     }
 
     fn send(&self, fd: RawFd, data: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -141,26 +190,24 @@ impl Stream {
         let mut room = [0; MOST];
         room[..HEAD].copy_from_slice(&(data.len() as i32).to_be_bytes());
         room[HEAD..length].copy_from_slice(data);
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: so many bytes.
-        let sent = unsafe { libc::send(fd, room.as_ptr().cast(), length, flags) };
-        match usize::try_from(sent) {
-            Ok(sent) if sent == length => Ok(true),
-            Ok(sent) if sent > 0 => Err(PyOSError::new_err(format!(
+        match write(fd, self.is_pipe(fd), &room[..length]) {
+            0 => Ok(false),
+            sent if sent == length => Ok(true),
+            sent => Err(PyOSError::new_err(format!(
                 "only {sent} of {length} bytes were sent: descriptor {fd} is another than it was"
             ))),
-            _ => Ok(false),
         }
     }
 
     fn receive<'py>(&self, py: Python<'py>, fd: RawFd) -> Option<Bound<'py, PyBytes>> {
         // Another thread has it while it looks out, and a message that was begun takes the long way.
         let mut begun = self.begun.try_lock().ok().filter(|begun| begun.got == 0)?;
-        if self.begin(py, fd, &mut begun) != Got::Bytes(HEAD) {
+        let is_pipe = self.is_pipe(fd);
+        if self.begin(py, fd, is_pipe, &mut begun) != Got::Bytes(HEAD) {
             return None;
         }
         let end = begun.end()?;
-        if begun.fill(fd, end) != Got::Bytes(end) {
+        if begun.fill(fd, is_pipe, end) != Got::Bytes(end) {
             return None;
         }
         let bytes = new_bytes(py, &begun.bytes[HEAD..end])?;

@@ -23,6 +23,8 @@ pub trait Lean {
     const NAME: &'static CStr;
     /// Its signature, as `inspect` reads it.
     const SIGNATURE: &'static CStr;
+    /// The arguments, in order, of which a plain call may give one by name.
+    const NAMED: &'static [&'static CStr];
     /// Where the general method is kept.
     fn general() -> &'static PyOnceLock<Py<PyAny>>;
     /// The result of a plain call; None where it is not plain, and then nothing was done.
@@ -88,12 +90,13 @@ unsafe extern "C" fn enter<L: Lean>(
         let py = Python::assume_attached();
         (py, Borrowed::from_ptr(py, this))
     };
-    if names.is_null() {
-        let arguments = match count {
+    // SAFETY: null, or a tuple of names.
+    if let Some(named) = unsafe { named::<L>(names, count as usize) } {
+        let arguments = match count as usize + named {
             // There may be no pointer to them.
             0 => &[],
-            // SAFETY: as above.
-            _ => unsafe { std::slice::from_raw_parts(arguments, count as usize) },
+            // SAFETY: as above; those given by name follow.
+            count => unsafe { std::slice::from_raw_parts(arguments, count) },
         };
         // SAFETY: the method descriptor has looked at the class.
         let this = unsafe { this.cast_unchecked::<L::Class>() };
@@ -103,6 +106,24 @@ unsafe extern "C" fn enter<L: Lean>(
     }
     // SAFETY: as above.
     given_back(py, unsafe { call_general::<L>(py, this, arguments, count as usize, names) })
+}
+
+/// How many arguments a plain call gives by name, after `count` by place; None if it is not plain.
+///
+/// # Safety
+/// `names` is null or a tuple of strings.
+#[inline]
+unsafe fn named<L: Lean>(names: *mut ffi::PyObject, count: usize) -> Option<usize> {
+    if names.is_null() {
+        return Some(0);
+    }
+    // SAFETY: the promise of the caller.
+    let is = |known: &&CStr| unsafe {
+        ffi::PyTuple_Size(names) == 1
+            && ffi::PyUnicode_CompareWithASCIIString(ffi::PyTuple_GetItem(names, 0), known.as_ptr()) == 0
+    };
+    let place = L::NAMED.iter().position(is)?;
+    (count <= place).then_some(1)
 }
 
 #[inline]
@@ -141,28 +162,28 @@ unsafe fn call_general<'py, L: Lean>(
     general.bind(py).call(PyTuple::new(py, by_place)?, Some(&by_name))
 }
 
-/// Are these, as far as given, `block=True` or `False` and `timeout=None`?
+/// Are these, as far as given, a block and a timeout that nobody could object to?
 #[inline]
 pub fn are_block_and_timeout(arguments: Arguments) -> bool {
-    // SAFETY: plain addresses of singletons.
-    let (yes, no, none) = unsafe { (ffi::Py_True(), ffi::Py_False(), ffi::Py_None()) };
-    match arguments {
-        [] => true,
-        [block] => *block == yes || *block == no,
-        [block, timeout] => (*block == yes || *block == no) && *timeout == none,
-        _ => false,
-    }
+    // SAFETY: plain addresses of singletons and types, and objects that the caller holds.
+    let is_plain = |argument: &*mut ffi::PyObject| unsafe {
+        [ffi::Py_True(), ffi::Py_False(), ffi::Py_None()].contains(argument)
+            || (ffi::PyFloat_CheckExact(*argument) != 0 && !ffi::PyFloat_AsDouble(*argument).is_nan())
+            || ffi::PyLong_CheckExact(*argument) != 0
+    };
+    arguments.len() <= 2 && arguments.iter().all(is_plain)
 }
 
 /// Define a lean method.
 macro_rules! lean {
-    ($lean:ident: $class:ty, $name:literal, $signature:expr, $call:expr) => {
+    ($lean:ident: $class:ty, $name:literal, $signature:expr $(; named $($named:literal)|+)?, $call:expr) => {
         pub struct $lean;
 
         impl $crate::lean::Lean for $lean {
             type Class = $class;
             const NAME: &'static std::ffi::CStr = $name;
             const SIGNATURE: &'static std::ffi::CStr = $signature;
+            const NAMED: &'static [&'static std::ffi::CStr] = &[$($($named),+)?];
 
             fn general() -> &'static pyo3::sync::PyOnceLock<Py<PyAny>> {
                 static GENERAL: pyo3::sync::PyOnceLock<Py<PyAny>> = pyo3::sync::PyOnceLock::new();

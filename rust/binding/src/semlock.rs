@@ -343,7 +343,7 @@ all; False when they have gone by.
 Raises OwnerDiedError, the lock being free again, in one waiter or the next caller after the
 holder of a Lock or RLock died; DeadlockError in one of those who wait for each other in a circle.";
 
-lean!(Acquire: SemLock, c"acquire", ACQUIRE, |py, lock, arguments| {
+lean!(Acquire: SemLock, c"acquire", ACQUIRE; named c"block" | c"timeout", |py, lock, arguments| {
     (are_block_and_timeout(arguments) && lock.take_plainly()).then(|| Ok(PyBool::new(py, true).to_owned().into_any()))
 });
 

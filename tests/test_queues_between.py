@@ -255,19 +255,20 @@ def test_a_reader_killed_while_it_waits_takes_nothing(ctx: Any) -> None:
     assert [made.get(timeout=LONG) for _ in range(100)] == list(range(100))
 
 
-def stream(made: Any, name: int, count: int) -> None:
+def stream(made: Any, name: int, count: int, size: int) -> None:
     for number in range(count):
-        made.put((name, number, b"x" * MB))
+        made.put((name, number, b"x" * size))
 
 
-def test_writers_killed_in_the_middle_of_large_messages_do_not_stop_the_others(ctx: Any) -> None:
+@pytest.mark.parametrize("size", [1, 10_000, MB])
+def test_writers_killed_in_the_middle_of_messages_do_not_stop_the_others(ctx: Any, size: int) -> None:
     made: Any = Queue(4)
-    victims = [start(ctx, stream, made, name, 10**6) for name in range(2)]
-    steady = start(ctx, stream, made, 9, 60)
+    victims = [start(ctx, stream, made, name, 10**6, size) for name in range(2)]
+    steady = start(ctx, stream, made, 9, 60, size)
     numbers: dict[int, list[int]] = {0: [], 1: [], 9: []}
     while len(numbers[9]) < 60:
         name, number, data = made.get(timeout=LONG)
-        assert len(data) == MB
+        assert len(data) == size
         numbers[name].append(number)
         if victims and len(numbers[9]) >= 10 * (3 - len(victims)):
             killed(victims.pop())

@@ -4,6 +4,7 @@ import os
 import random
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,38 @@ def test_getter() -> None:
         assert answered == list(range(len(answered)))
         assert left == list(range(200 - len(left), 200))
     del ring, answers, work
+    back_to(before)
+
+
+def fetched(ring: _family.Ring) -> list[Any]:
+    return list(iter(lambda: ring.fetch(None), None))
+
+
+def test_who_offers_and_who_fetches() -> None:
+    chance = random.Random(SEED)
+    before = usage()
+    for _ in range(ROUNDS):
+        ring, answers, sizes = _family.Ring(), _family.Ring(), random.Random(chance.random())
+
+        def offer(ring: _family.Ring = ring, sizes: random.Random = sizes) -> None:
+            for each in count():
+                assert ring.offer((each, "x" * int(sizes.random() ** 4 * 60_000)))
+
+        def fetch(ring: _family.Ring = ring, answers: _family.Ring = answers) -> None:
+            while True:
+                each = ring.fetch(None)
+                if each is not None:
+                    answers.offer(each[0])
+
+        kill(offer, chance)
+        kill(fetch, chance)
+        taken, left = fetched(answers), [each for each, _ in fetched(ring)]
+        assert taken == list(range(len(taken)))
+        assert not left or left == list(range(left[0], left[-1] + 1))
+        assert not left or 0 <= left[0] - len(taken) <= 1, "what the killed taker had just taken"
+        assert ring.offer(1)
+        assert ring.fetch(None) == 1
+    del ring, answers, offer, fetch
     back_to(before)
 
 

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import threading
+from multiprocessing import resource_tracker
 from typing import Any
 
 import pytest
 
+import procession
 from procession import _family
 from tests.faults.children import back_to, fork, reap, run, usage
 from tests.kit import eventually
@@ -142,3 +144,30 @@ def test_a_child_s_child_and_its_orphan() -> None:
     assert eventually(lambda: os.waitpid(int.from_bytes(orphan, "big"), os.WNOHANG) != (0, 0))
     rings.clear()
     back_to(before)
+
+
+def start_one(method: str) -> None:
+    process = procession.get_context(method).Process(target=int)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_fork_within_a_start_of_another_thread_can_start_processes(method: str) -> None:
+    start_one(method)
+    begun, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        # As a start does for a moment.
+        with resource_tracker._resource_tracker._lock:  # type: ignore[attr-defined]
+            begun.set()
+            over.wait(LONG)
+
+    thread = in_thread(hold)
+    begun.wait(LONG)
+    try:
+        run(lambda: start_one(method))
+    finally:
+        over.set()
+        thread.join()

@@ -4,11 +4,13 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterable
 from multiprocessing import resource_tracker as _resource_tracker
 from multiprocessing import spawn as _spawn
 from multiprocessing import util as _util
 
+from .. import _private as private
 from .. import _stdlib
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -52,6 +54,7 @@ def tracker() -> int:
 
     It watches over what the stdlib's objects name in the file system, SharedMemory above all.
     """
+    private.undo(_free_tracker)
     # Python 3.11 and 3.12 unblock SIGINT and SIGTERM when they start it.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
@@ -60,6 +63,11 @@ def tracker() -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     assert fd is not None
     return fd
+
+
+def _free_tracker() -> None:
+    """In a forked child: whichever thread held the tracker's lock is the parent's."""
+    _resource_tracker._resource_tracker._lock = threading.RLock()  # type: ignore[attr-defined]
 
 
 def _install() -> str:

@@ -6,6 +6,7 @@ import signal
 import threading
 import weakref
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -160,7 +161,8 @@ def test_its_parts_may_be_set_as_the_stdlibs_may() -> None:
 
 def test_one_that_was_not_initialised_says_so() -> None:
     empty = Synchronized.__new__(Synchronized)
-    for use in (lambda: empty.value, lambda: empty.acquire, lambda: empty.release, lambda: empty._obj):
+    names = ["value", "acquire", "release", "_obj", "_lock"]
+    for use in [*(partial(getattr, empty, name) for name in names), empty.get_lock]:
         with pytest.raises(AttributeError, match="__init__"):
             use()
     assert isinstance(Synchronized.value, type(SynchronizedString.raw))

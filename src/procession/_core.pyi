@@ -152,14 +152,16 @@ class SemLock(Shared):
 
 @disjoint_base
 class Guard:
-    """An object and the methods of the lock that guards it; the base of wrappers, which set all three.
+    """An object, the lock that guards it, and that one's methods; the base of wrappers, which set all four.
 
     AttributeError where one was not set."""
 
     _obj: Any
+    _lock: Any
     acquire: Any
     release: Any
     def __new__(cls, *_arguments: Any, **_by_name: Any) -> Self: ...
+    def get_lock(self) -> Any: ...
 
 @final
 class Guarded:

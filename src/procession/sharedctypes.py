@@ -156,10 +156,9 @@ class SynchronizedBase(Guard, _std.SynchronizedBase):  # type: ignore[type-arg] 
         super().__init__(obj, lock or RLock(ctx=ctx), ctx)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        extra = {name: value for name, value in vars(self).items() if name != "_lock"}
         # A structure's wrapper class was made for it and cannot be found by name.
         kind = None if type(self) in class_cache.values() else type(self)
-        return _rewrap, (kind, self.get_obj(), self.get_lock()), extra or None
+        return _rewrap, (kind, self.get_obj(), self.get_lock()), vars(self) or None
 
 
 class Synchronized(SynchronizedBase, _std.Synchronized):  # type: ignore[type-arg]

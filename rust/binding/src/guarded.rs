@@ -1,10 +1,10 @@
-//! `Guard` and `Guarded`: an object and the methods of the lock that guards it, and attributes that are
-//! read and written with the lock held.
+//! `Guard` and `Guarded`: an object and the lock that guards it, and attributes that are read and
+//! written with the lock held.
 //!
 //! One step does what Python code would that calls `acquire()`, looks and calls `release()`: no handler
 //! of a signal runs in between, and no name is looked up but that of the attribute.
 
-use crate::lean;
+use crate::lean::{self, lean};
 use crate::semlock::{Acquire, Release, SemLock};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -81,6 +81,7 @@ impl Slot<Method> {
 #[pyclass(subclass, frozen, module = "procession._core")]
 pub struct Guard {
     object: Slot<Py<PyAny>>,
+    lock: Slot<Py<PyAny>>,
     acquire: Slot<Method>,
     release: Slot<Method>,
 }
@@ -101,7 +102,7 @@ impl Guard {
     #[new]
     #[pyo3(signature = (*_arguments, **_by_name))]
     fn new(_arguments: &Bound<'_, PyTuple>, _by_name: Option<&Bound<'_, PyDict>>) -> Guard {
-        Guard { object: Slot::empty(), acquire: Slot::empty(), release: Slot::empty() }
+        Guard { object: Slot::empty(), lock: Slot::empty(), acquire: Slot::empty(), release: Slot::empty() }
     }
 
     #[getter(_obj)]
@@ -112,6 +113,20 @@ impl Guard {
     #[setter(_obj)]
     fn set_object(&self, py: Python<'_>, object: Py<PyAny>) {
         self.object.put(py, Some(object));
+    }
+
+    #[getter(_lock)]
+    fn its_lock(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.lock.get(py, |lock| lock.clone_ref(py))
+    }
+
+    #[setter(_lock)]
+    fn set_lock(&self, py: Python<'_>, lock: Py<PyAny>) {
+        self.lock.put(py, Some(lock));
+    }
+
+    fn get_lock(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.its_lock(py)
     }
 
     #[getter]
@@ -136,6 +151,7 @@ impl Guard {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.object.visit(|object| visit.call(object))?;
+        self.lock.visit(|lock| visit.call(lock))?;
         for method in [&self.acquire, &self.release] {
             method.visit(|method| visit.call(&method.callable).and_then(|()| visit.call(&method.lock)))?;
         }
@@ -144,10 +160,15 @@ impl Guard {
 
     fn __clear__(&self, py: Python<'_>) {
         self.object.put(py, None);
+        self.lock.put(py, None);
         self.acquire.put(py, None);
         self.release.put(py, None);
     }
 }
+
+lean!(GetLock: Guard, c"get_lock", c"get_lock($self)\n--\n\nThe lock.", |py, guard, arguments| {
+    arguments.is_empty().then(|| guard.its_lock(py).map(|lock| lock.into_bound(py)))
+});
 
 /// A descriptor: an attribute of a guard's object.
 #[pyclass(frozen, module = "procession._core")]

@@ -57,6 +57,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     lean::put_in_place::<semlock::Release>(py)?;
     lean::put_in_place::<semlock::Enter>(py)?;
     lean::put_in_place::<semlock::Exit>(py)?;
+    lean::put_in_place::<guarded::GetLock>(py)?;
     lean::put_in_place::<plain::Put>(py)?;
     lean::put_in_place::<plain::Get>(py)?;
     lean::put_in_place::<plain::Take>(py)

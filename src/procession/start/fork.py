@@ -54,7 +54,8 @@ class Popen(Watched):
 def _live(process_obj: _process.BaseProcess, place: Place, life: int) -> NoReturn:
     code = 1
     try:
-        place.enter_child()
+        if place.child_end is not None:
+            place.enter_child()
         private.keep(life)
         if process_obj._config.get("daemon"):  # type: ignore[attr-defined]
             lifeline.die_with_parent(life)

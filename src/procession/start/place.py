@@ -23,7 +23,7 @@ class Place:
         self._pipe_end: int | None = None
         self._reserve: int | None = None
         if pidfd.available():
-            self._reserve = os.open(os.devnull, os.O_RDONLY)
+            self._reserve = private.keep(os.open(os.devnull, os.O_RDONLY))
         else:
             self._pipe_end, self.child_end = os.pipe()
 
@@ -32,17 +32,16 @@ class Place:
         # Out first: to close it twice, where a signal handler raises in between, might hit a stranger's.
         reserve, self._reserve = self._reserve, None
         if reserve is not None:
-            os.close(reserve)
+            private.close(reserve)
 
     def bind(self, pid: int) -> int:
         """The sentinel of a child that this process has made.
 
         One that has been reaped already, by somebody else, gets the null device: always ready.
         """
-        if self._reserve is None:
+        if self._pipe_end is not None:
             return self._bound_pipe()
-        os.close(self._reserve)
-        self._reserve = None
+        self.vacate()
         try:
             return os.pidfd_open(pid)
         except ProcessLookupError:
@@ -59,11 +58,11 @@ class Place:
             os.close(self._bound_pipe())
 
     def enter_child(self) -> None:
-        """In the forked child: let go of the parent's half, and keep its own."""
-        self.vacate()
-        if self._pipe_end is not None and self.child_end is not None:
-            os.close(self._pipe_end)
-            private.keep(self.child_end)
+        """In the forked child that has an end of a pipe: let go of the parent's, and keep its own."""
+        assert self._pipe_end is not None
+        assert self.child_end is not None
+        os.close(self._pipe_end)
+        private.keep(self.child_end)
 
     def _bound_pipe(self) -> int:
         assert self._pipe_end is not None

@@ -283,15 +283,14 @@ class DefaultContext(BaseContext, _std.DefaultContext):
 
 
 _popens: dict[str, Callable[[_process.BaseProcess], Any]] = {}
+"""By start method; an import statement that has nothing left to do costs as much as the rest of a call."""
 
 
-def _started(process_obj: _process.BaseProcess, method: str) -> Any:
-    # An import statement that has nothing left to do costs as much as the rest of this.
-    if method not in _popens:
-        from importlib import import_module
+def _kind(method: str) -> Callable[[_process.BaseProcess], Any]:
+    from importlib import import_module
 
-        _popens[method] = import_module(f".start.{method}", __package__).Popen
-    return _popens[method](process_obj)
+    popen = _popens[method] = import_module(f".start.{method}", __package__).Popen
+    return popen  # type: ignore[no-any-return]
 
 
 class ForkProcess(_process.Process, _std.ForkProcess):
@@ -299,7 +298,7 @@ class ForkProcess(_process.Process, _std.ForkProcess):
 
     @staticmethod
     def _Popen(process_obj: _process.BaseProcess) -> Any:
-        return _started(process_obj, "fork")
+        return (_popens.get("fork") or _kind("fork"))(process_obj)
 
 
 class SpawnProcess(_process.Process, _std.SpawnProcess):
@@ -307,7 +306,7 @@ class SpawnProcess(_process.Process, _std.SpawnProcess):
 
     @staticmethod
     def _Popen(process_obj: _process.BaseProcess) -> Any:
-        return _started(process_obj, "spawn")
+        return (_popens.get("spawn") or _kind("spawn"))(process_obj)
 
 
 class ForkServerProcess(_process.Process, _std.ForkServerProcess):
@@ -315,7 +314,7 @@ class ForkServerProcess(_process.Process, _std.ForkServerProcess):
 
     @staticmethod
     def _Popen(process_obj: _process.BaseProcess) -> Any:
-        return _started(process_obj, "forkserver")
+        return (_popens.get("forkserver") or _kind("forkserver"))(process_obj)
 
 
 class ForkContext(BaseContext, _std.ForkContext):

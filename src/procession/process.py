@@ -74,6 +74,7 @@ class Process(BaseProcess):
 
     _popen: Any
     _parent_pid: int | None
+    _closed: bool
     _Popen: Callable[[BaseProcess], Any]
 
     def __init__(
@@ -101,13 +102,14 @@ class Process(BaseProcess):
         pickles (all but fork) and the target or an argument cannot be; OSError where the system
         refuses.
         """
-        self._check_closed()  # type: ignore[attr-defined]
+        if self._closed:
+            self._check_closed()  # type: ignore[attr-defined]
         # Not assert statements, which python -O leaves out.
         if self._popen is not None:
             raise AssertionError("cannot start a process twice: make a new Process for another run")
         if self._parent_pid != getpid():
             raise self._not_ours("can only start a process object created by current process")
-        config = current_process()._config  # type: ignore[attr-defined]
+        config = _std._current_process._config  # type: ignore[attr-defined]
         if config.get("daemon") and not config.get(_CHILDREN):
             raise AssertionError(
                 "daemonic processes are not allowed to have children: make this process with daemon=False,"
@@ -126,7 +128,8 @@ class Process(BaseProcess):
         Ask `exitcode` whether it has.  Raises AssertionError if it was not started, or by another
         process than this one.
         """
-        self._check_closed()  # type: ignore[attr-defined]
+        if self._closed:
+            self._check_closed()  # type: ignore[attr-defined]
         if self._parent_pid != getpid():
             raise self._not_ours("can only join a child process")
         if self._popen is None:

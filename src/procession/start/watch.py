@@ -31,17 +31,20 @@ class Watched(ABC):
     method: ClassVar[str]
     carries_heap: ClassVar[bool] = True
     """The child is of this process's family: shared objects may be among what it is given."""
+    pid: int = 0
+    sentinel: int = -1
+    returncode: int | None = None
+    start_error: ProcessError | None = None
+    _open: int = -1
+    """The sentinel as long as it is to be closed."""
+    _shown: int | None = None
+    _gate: _util.Finalize | None = None
     _is_ours: ClassVar[bool] = True
     """Is it a child of this very process, which alone can wait for it?"""
 
     def __init__(self, process_obj: _process.BaseProcess) -> None:
         # Or a forked child writes once more what its parent has in its buffers.
         _util._flush_std_streams()  # type: ignore[attr-defined]
-        self.pid = 0
-        self.sentinel = self._open = -1
-        self.returncode: int | None = None
-        self.start_error: ProcessError | None = None
-        self._gate: tuple[int, _util.Finalize] | None = None
         self._starter = os.getpid()
         # Reentrant, since a finalizer that looks at all processes may run at any moment.
         self._reaping = threading.RLock()
@@ -84,14 +87,18 @@ class Watched(ABC):
     def gated(self) -> int:
         """The sentinel, or a descriptor that is readable when the child's messages are seen, too."""
         with self._reaping:
-            if self._gate is None and (fd := gate.before(self.sentinel)) is not None:
-                self._gate = fd, _util.Finalize(self, gate.close, (self.sentinel, fd))
-            return self.sentinel if self._gate is None else self._gate[0]
+            # It stays what it was when it was asked for first: somebody may be waiting with it.
+            if self._shown is None:
+                fd = gate.before(self.sentinel)
+                if fd is not None:
+                    self._gate = _util.Finalize(self, gate.close, (self.sentinel, fd))
+                self._shown = self.sentinel if fd is None else fd
+            return self._shown
 
     def close(self) -> None:
         """Give up the sentinel."""
         if self._gate is not None:
-            self._gate[1]()
+            self._gate()
         self._close()
 
     def _close(

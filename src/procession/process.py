@@ -116,11 +116,15 @@ class Process(BaseProcess):
                 " or start the child from its parent"
             )
         _std._cleanup()  # type: ignore[attr-defined]
-        self._popen = self._Popen(self)
-        self._sentinel = self._popen.sentinel
+        try:
+            self._popen = self._Popen(self)
+            self._sentinel = self._popen.sentinel
+            _std._children.add(self)  # type: ignore[attr-defined]
+        except BaseException:
+            self._break_off()
+            raise
         # They may hold this object, and have been given to the child.
         del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
-        _std._children.add(self)  # type: ignore[attr-defined]
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the process has ended, at most `timeout` seconds (None: without limit).
@@ -187,6 +191,13 @@ class Process(BaseProcess):
             return None
         popen.poll()
         return getattr(popen, "start_error", None)
+
+    def _break_off(self) -> None:
+        """A signal handler has raised in `start`: the caller will not know of a child, so there is none."""
+        popen, self._popen = self._popen, None
+        if popen is not None:
+            _std._children.discard(self)  # type: ignore[attr-defined]
+            popen.put_down()
 
     def _see_off(self) -> None:
         """At the exit of the program, which has sent SIGTERM: end a daemon that is deaf to it."""

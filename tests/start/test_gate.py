@@ -45,6 +45,16 @@ def test_who_waits_for_no_queue_has_no_gate(ctx: Any) -> None:
     end(process)
 
 
+@pytest.mark.usefixtures("_no_need")
+def test_a_sentinel_stays_the_same(ctx: Any) -> None:
+    process = start(ctx, int)
+    seen = process.sentinel
+    gate.need()
+    assert process.sentinel == seen
+    assert wait([seen], LONG) == [seen]
+    end(process)
+
+
 def test_a_gate_goes_with_its_process(ctx: Any) -> None:
     gate.need()
     gc.collect()

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+import procession
 from procession.start import pidfd
-from tests.kit import eventually, run_script
+from tests.kit import alive, eventually, run_script
 
 LONG = 30.0
 
@@ -202,6 +203,30 @@ def test_ctrl_c_in_the_middle_of_a_start(ctx: Any, monkeypatch: pytest.MonkeyPat
     with pytest.raises(KeyboardInterrupt):
         child.start()
     assert child.pid is None
+
+
+def test_ctrl_c_when_the_child_is_there_and_nobody_knows_of_it(
+    ctx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = ctx.Process._Popen
+    pids: list[int] = []
+
+    def interrupted(process: Any) -> Any:
+        pids.append(start(process).pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ctx.Process, "_Popen", staticmethod(interrupted))
+    child = ctx.Process(target=time.sleep, args=(LONG,))
+    with pytest.raises(KeyboardInterrupt):
+        child.start()
+    assert child.pid is None
+    assert child not in procession.active_children()
+    assert not alive(pids[0])
+    monkeypatch.undo()
+    child.start()
+    child.kill()
+    child.join(LONG)
+    assert child.exitcode == -signal.SIGKILL
 
 
 def test_a_child_that_is_collected_leaves_no_descriptor(ctx: Any) -> None:

@@ -3,6 +3,7 @@
 import atexit
 import os
 import threading
+from itertools import starmap
 from multiprocessing import process as _process
 from typing import NoReturn
 
@@ -40,13 +41,17 @@ class Popen(Watched):
 
     def _fork(self, process_obj: _process.BaseProcess, life: int) -> None:
         place = Place()
+        # Filled in the step that forks, after which a signal handler may raise.
+        pids: list[int] = []
         try:
-            self.pid = os.fork()
+            pids.extend(starmap(os.fork, ((),)))
+            self.pid = pids[0]
             if self.pid == 0:
                 _live(process_obj, place, life)
             _family.forked(self.pid)
             self._watch(place.bind(self.pid))
         except BaseException:
+            self.pid = pids[0] if pids else 0
             self._abandon(place)
             raise
 

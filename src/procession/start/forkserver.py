@@ -39,11 +39,11 @@ class Popen(Carried):
             place = Place()
             try:
                 answer = self._ask(process_obj.daemon, contents, place)
+                self.pid = answer.value
+                self._watch(place.bind_received(answer.fds))
             except BaseException:
-                place.cancel()
+                self._abandon(place)
                 raise
-        self.pid = answer.value
-        self._watch(place.bind_received(answer.fds))
 
     def _ask(self, daemon: bool, contents: int, place: Place) -> Message:
         self._serial = reports.expect(self)

@@ -57,11 +57,15 @@ def preparation_data(name: str) -> dict[str, Any]:
 @contextmanager
 def filed(parts: Sequence[Any]) -> Iterator[int]:
     """A descriptor of an unnamed file of these parts."""
-    fd = private.keep(os.memfd_create("procession-start"))
+    fds: list[int] = []
     try:
+        # In one step for the interpreter: a signal handler may raise after it.
+        fds.extend(map(os.memfd_create, ("procession-start",)))
+        fd = private.keep(fds[0])
         with open(fd, "wb", closefd=False) as file:
             file.writelines(parts)
         os.lseek(fd, 0, os.SEEK_SET)
         yield fd
     finally:
-        private.close(fd)
+        for fd in fds:
+            private.close(fd)

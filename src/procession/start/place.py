@@ -22,6 +22,7 @@ class Place:
         self.child_end: int | None = None
         self._pipe_end: int | None = None
         self._reserve: int | None = None
+        self._bound: list[int] = []
         if pidfd.available():
             self._reserve = private.keep(os.open(os.devnull, os.O_RDONLY))
         else:
@@ -43,19 +44,26 @@ class Place:
             return self._bound_pipe()
         self.vacate()
         try:
-            return os.pidfd_open(pid)
+            # In one step for the interpreter: had a signal handler raised in between, it would be lost.
+            self._bound.extend(map(os.pidfd_open, (pid,)))
         except ProcessLookupError:
-            return os.open(os.devnull, os.O_RDONLY)
+            self._bound.extend(map(os.open, (os.devnull,), (os.O_RDONLY,)))
+        return self._bound[0]
 
     def bind_received(self, fds: Sequence[int]) -> int:
         """The sentinel of a child that another process has made: the pidfd that it sent, if any."""
-        return fds[0] if self._pipe_end is None else self._bound_pipe()
+        if self._pipe_end is not None:
+            return self._bound_pipe()
+        self._bound.extend(fds)
+        return fds[0]
 
     def cancel(self) -> None:
-        """There will be no child; does nothing once a sentinel has been bound."""
+        """There will be no child, or none that is watched: give up what there is."""
         self.vacate()
         if self._pipe_end is not None:
             os.close(self._bound_pipe())
+        while self._bound:
+            private.close(self._bound.pop())
 
     def enter_child(self) -> None:
         """In the forked child that has an end of a pipe: let go of the parent's, and keep its own."""

@@ -7,6 +7,7 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import process as _process
 from multiprocessing import util as _util
 from typing import TYPE_CHECKING, ClassVar
@@ -50,6 +51,8 @@ class Watched(ABC):
         self._reaping = threading.RLock()
         _standard.reserve()
         self._launch(process_obj)
+        # At once, with no step in between at which a signal handler could raise: so `start` finds it.
+        process_obj._popen = self  # type: ignore[attr-defined]
 
     @abstractmethod
     def _launch(self, process_obj: _process.BaseProcess) -> None:
@@ -116,14 +119,24 @@ class Watched(ABC):
         private.undo(_disown)
         self.sentinel = self._open = private.keep(sentinel)
 
+    def put_down(self) -> None:
+        """End the child of a start that was broken off when it was there already, and wait for that."""
+        self.kill()
+        self.wait()
+        self.close()
+
     def _abandon(self, place: Place) -> None:
         """The start has failed, or Ctrl-C has come in the middle of it: there shall be no child."""
         if os.getpid() != self._starter:
             os._exit(1)  # in the forked child itself, which must not go on as if it were its parent
+        if self.sentinel >= 0:
+            self.put_down()
+            return
         place.cancel()
         if self.pid:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
 
     def _ended(self, timeout: float | None) -> bool:
         if timeout is None and self._is_ours:

@@ -139,10 +139,10 @@ class Watched(ABC):
                 os.waitpid(self.pid, 0)
 
     def _ended(self, timeout: float | None) -> bool:
-        if timeout is None and self._is_ours:
+        if timeout is None and self._is_ours and pidfd.available():
             try:
                 os.waitid(os.P_PIDFD, self.sentinel, os.WEXITED | os.WNOWAIT)
-            except OSError:  # reaped by somebody else, or there are no pidfds
+            except OSError:  # reaped by somebody else
                 pass
             else:
                 return True

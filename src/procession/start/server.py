@@ -46,23 +46,20 @@ def serve(*, requests: int, heap: int, life: int, report: int, contents: int) ->
     os.close(heap)
     process.begin("forkserver")
     with open(contents, "rb") as file:
-        _preload(*pickle.load(file))
+        *asked_for, rooms = pickle.load(file)
+    _preload(*asked_for)
     _util._close_stdin()  # type: ignore[attr-defined]
     _util._flush_std_streams()  # type: ignore[attr-defined]
     pidfd.available()  # asked once, for all children
-    # It stays for ever: their collectors need not go through it, and have it copied by that.
-    gc.freeze()
-    _Server(requests, life, report).run()
+    _Server(requests, life, report, rooms).run()
 
 
-def _preload(modules: list[str], preparation: dict[str, object], on_error: str, rooms: list[str]) -> None:
-    """Import what children will need: main, what the program asks for, and `rooms` of this package.
+def _preload(modules: list[str], preparation: dict[str, object], on_error: str) -> None:
+    """Import what children will need: main and what the program asks for.
 
     What fails will fail in them, too, and be told there; but if `on_error` is "warn" the server
     says so as well, and with "fail" it ends.
     """
-    for name in rooms:
-        _attempt(name, partial(importlib.import_module, name), "ignore")
     from multiprocessing import spawn
 
     child.take_main()
@@ -93,7 +90,9 @@ class _Spare(NamedTuple):
 
 
 class _Server:
-    def __init__(self, requests: int, life: int, report: int) -> None:
+    def __init__(self, requests: int, life: int, report: int, rooms: list[str]) -> None:
+        self._rooms = deque(rooms)
+        """Modules of this package that the owner has in use, still to be imported."""
         self._requests = requests
         self._for_children = requests, life, report
         self._spares: deque[_Spare] = deque()
@@ -109,16 +108,25 @@ class _Server:
     def run(self) -> NoReturn:
         """Until the owner has gone."""
         while True:
-            # Those who wait come first; spares are forked when there is nothing else to do.
-            short = len(self._spares) < self._wanted
+            # Those who wait come first; rooms are furnished and spares forked when there is nothing
+            # else to do.
+            short = bool(self._rooms) or len(self._spares) < self._wanted
             ready = pidfd.readable([self._requests, self._bell], 0 if short else None)
             if self._bell in ready:
                 os.read(self._bell, 4096)
             self._reap()
             if self._requests in ready:
                 self._accept()
+            elif self._rooms:
+                self._furnish(self._rooms.popleft())
             elif short:
                 self._fork_in_advance()
+
+    def _furnish(self, room: str) -> None:
+        _attempt(room, partial(importlib.import_module, room), "ignore")
+        if not self._rooms:
+            # It stays for ever: children's collectors need not go through it, and have it copied by that.
+            gc.freeze()
 
     def _accept(self) -> None:
         request = wire.receive(self._requests)

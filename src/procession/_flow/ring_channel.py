@@ -263,6 +263,8 @@ class RingLink(Link):
         self._answers.put(_HEAD.pack(mid, first, count, kind) + payload, True, None, 0, carry)
 
     def _next(self) -> bytes | _family.NativeBuffer:
+        # Some of them may have been cut off for others: nothing is kept while we wait.
+        self._items = ()
         data = self._tasks.get_claimed(self._claims, self._slot, False)
         if data is None:
             # Nothing to do for the moment: what tasks printed shall be seen, whatever comes.

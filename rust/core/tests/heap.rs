@@ -127,6 +127,29 @@ fn pages_of_idle_blocks_go_back_to_the_system_but_for_some() {
 }
 
 #[test]
+fn blocks_are_filled_alike_whether_their_pages_are_there_or_not() {
+    let heap = apart();
+    let parts: Vec<Vec<u8>> =
+        [5, 0, 3 << 20, 100_001, 1].iter().map(|&size| vec![size as u8 ^ 77; size]).collect();
+    let parts: Vec<&[u8]> = parts.iter().map(|part| &part[..]).collect();
+    let whole = parts.concat();
+    for length in [whole.len(), whole.len() + 1, whole.len() + 500_000] {
+        for _ in 0..3 {
+            let offset = heap.alloc_filled(length as u64, BlockKind::Payload, 0, &parts).unwrap();
+            let capacity = heap.header(offset).capacity() as usize;
+            // SAFETY: a block of ours, all of which is allotted.
+            let bytes = unsafe { std::slice::from_raw_parts_mut(heap.address(offset), capacity) };
+            assert!(bytes[..whole.len()] == whole);
+            let before = resident(&heap);
+            bytes.fill(1);
+            assert_eq!(resident(&heap), before, "what is behind was not allotted");
+            heap.free(offset);
+        }
+    }
+    assert_whole(&heap);
+}
+
+#[test]
 fn more_than_there_is_of_is_refused_and_leaves_nothing() {
     let heap = apart();
     for length in [heap.size(), heap.size() / 2 + 1, u64::MAX - HEADER] {

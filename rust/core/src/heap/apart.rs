@@ -45,10 +45,9 @@ impl Held {
     pub fn buffer(heap: &Arc<Heap>, data: &[u8]) -> Result<Held, HeapError> {
         // Whole pages, in none of which anything else lies.
         let pages = whole_pages(data.len() as u64).max(blocks::LARGE);
-        let held = Held::create(heap, BlockKind::Buffer, pages, |_| ())?;
-        heap.header(held.offset()).length.store(data.len() as u64, Ordering::Relaxed);
-        heap.write(held.offset(), &[data]);
-        Ok(held)
+        let offset = heap.alloc_filled(pages, BlockKind::Part, 0, &[data])?;
+        heap.header(offset).length.store(data.len() as u64, Ordering::Relaxed);
+        Held::made(heap, offset, BlockKind::Buffer)
     }
 
     /// Bytes that were asked for.

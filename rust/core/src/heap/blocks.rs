@@ -238,6 +238,29 @@ impl Heap {
         Ok(())
     }
 
+    /// As [`Heap::alloc`], with a copy of `parts`, one behind the other, at the beginning.
+    pub fn alloc_filled(
+        &self,
+        length: u64,
+        kind: BlockKind,
+        home: u64,
+        parts: &[&[u8]],
+    ) -> Result<u64, HeapError> {
+        let offset = self.locked(|| self.alloc_locked(length, kind, home))?;
+        let header = self.header(offset);
+        step("alloc.filling");
+        if header.resident.load(Ordering::Relaxed) == 0
+            && self.fill_fresh(offset, header.capacity(), parts).is_ok()
+        {
+            header.resident.store(1, Ordering::Relaxed);
+            return Ok(offset);
+        }
+        // Whatever was in the way of that: if there is no memory, this tells.
+        self.make_resident(offset)?;
+        self.write(offset, parts);
+        Ok(offset)
+    }
+
     fn make_resident(&self, offset: u64) -> Result<u64, HeapError> {
         let header = self.header(offset);
         if header.resident.load(Ordering::Relaxed) == 0 {

@@ -66,6 +66,12 @@ impl Held {
     ) -> Result<Held, HeapError> {
         let offset = heap.alloc(length, BlockKind::Part, 0)?;
         write(heap.address(offset));
+        Self::made(heap, offset, kind)
+    }
+
+    /// The block, which is the caller's alone and whose payload is written, as an object; freed where
+    /// memory is refused.
+    pub(super) fn made(heap: &Arc<Heap>, offset: u64, kind: BlockKind) -> Result<Held, HeapError> {
         let held = Self::enlist(heap, offset, |header| {
             header.refs.store(1, Ordering::Relaxed);
             header.set_kind(kind);

@@ -104,8 +104,7 @@ impl Ring {
         self.lane().room.ring(1);
         let heap = self.heap();
         let length = length(parts) as u64;
-        let block = heap.alloc(length, BlockKind::Payload, self.held.offset())?;
-        heap.write(block, parts);
+        let block = heap.alloc_filled(length, BlockKind::Payload, self.held.offset(), parts)?;
         step("put.copied");
         let mut place = [0; 16];
         place[..8].copy_from_slice(&block.to_ne_bytes());

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from multiprocessing.pool import RemoteTraceback
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -234,8 +235,11 @@ def test_an_initializer_that_fails_breaks_the_pool(kind: str) -> None:
         for _ in range(2):
             with pytest.raises(WorkerLostError, match=r"broken.*LookupError: the reason") as caught:
                 pool.map(square, range(10))
-        with pytest.raises(WorkerLostError):
-            next(pool.imap(square, range(10)))
+        stream = pool.imap(square, range(10))
+        for _ in range(100):
+            with pytest.raises(WorkerLostError) as told:
+                next(stream)
+        assert len(list(walk_tb(told.value.__traceback__))) < 20
         calls: list[Any] = []
         pool.apply_async(square, (1,), error_callback=calls.append).wait(LONG)
     pool.join()

@@ -171,7 +171,8 @@ class Stream(Job):
     def _ends(self) -> bool:
         """What comes where nothing is: the input's error is taken like a result, one beyond the last."""
         if self._fatal is not None:
-            raise self._fatal
+            # Whoever goes on asking shall not have it grow by a traceback each time.
+            raise self._fatal.with_traceback(None)
         if self._end is None or self.taken < self._end[0]:
             return False
         length, error = self._end

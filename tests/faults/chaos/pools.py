@@ -107,7 +107,11 @@ class Pools(threading.Thread):
         while True:
             try:
                 seen.append(stream.next(LONG)[0])
-            except WorkerLostError:
+            except WorkerLostError as error:
+                if error.pid is None:
+                    # Where the machine is overloaded, a dozen in a row may be killed before they have started.
+                    self._tally.count("pools broken")
+                    return
                 lost += 1
             except StopIteration:
                 break

@@ -282,8 +282,12 @@ def receive(conn: Connection, way: str) -> bytes:
     return bytes(target[: conn.recv_bytes_into(target)])
 
 
+# Without PUT and LONG_BINPUT: they make pickle's memo as long as they say, which may be gigabytes.
+NO_PICKLES = st.binary(max_size=60).map(lambda data: data.translate(None, b"pr"))
+
+
 @fuzz
-@given(data=st.binary(max_size=60))
+@given(data=NO_PICKLES)
 def test_bytes_that_are_no_pickle_are_an_error_and_the_next_message_is_whole(data: bytes) -> None:
     ours, theirs = Pipe()
     with ours, theirs:

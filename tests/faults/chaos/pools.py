@@ -109,7 +109,7 @@ class Pools(threading.Thread):
                 seen.append(stream.next(LONG)[0])
             except WorkerLostError as error:
                 if error.pid is None:
-                    # Where the machine is overloaded, a dozen in a row may be killed before they have started.
+                    # A dozen in a row were killed before they had started: the machine is overloaded.
                     self._tally.count("pools broken")
                     return
                 lost += 1

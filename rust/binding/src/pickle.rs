@@ -6,7 +6,6 @@
 //! once, since pickle asks nobody about them; what may have a reducer, buffers or something of main in
 //! it only by way of `procession.reduction`.
 
-use crate::data::new_bytes;
 use crate::scalar::{FRAME, Head, LONGEST, MARGIN, MARK, MEMOIZE, PROTO, ROOM, STOP, TUPLE, TUPLES, Value};
 use pyo3::exceptions::PyMemoryError;
 use pyo3::ffi;
@@ -217,24 +216,7 @@ fn no_memory() -> PyErr {
     PyMemoryError::new_err("no memory for the value of a pickle")
 }
 
-/// Append the pickle of a plain value; false, and nothing appended, for anything else.
-pub fn dumps_into(object: &Bound<'_, PyAny>, into: &mut Vec<u8>) -> bool {
-    let Some(pickle) = Pickle::of(object) else {
-        return false;
-    };
-    pickle.parts().iter().for_each(|part| into.extend_from_slice(part));
-    true
-}
-
-/// What `pickle.loads` gives.
-pub fn loads_bytes<'py>(py: Python<'py>, pickle: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    match plain(py, pickle) {
-        Some(object) => object,
-        None => unpickle(new_bytes(py, pickle).ok_or_else(no_memory)?.as_any()),
-    }
-}
-
-/// As [`loads_bytes`], of any bytes-like object.
+/// What `pickle.loads` gives of a bytes-like object.
 pub fn loads_object<'py>(pickle: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let bytes = pickle.cast_exact::<PyBytes>().ok();
     match bytes.and_then(|bytes| plain(pickle.py(), bytes.as_bytes())) {

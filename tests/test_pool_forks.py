@@ -124,3 +124,18 @@ def spawn_a_child(method: str, results: Any) -> None:
 def use_a_pool(method: str, results: Any) -> None:
     with procession.get_context(method).Pool(2) as pool:
         results.put(pool.map(square, range(3)))
+
+
+def fork_and_return(x: int) -> Any:
+    if os.fork() == 0:
+        return "the fork"
+    os.wait()
+    return x
+
+
+def test_a_task_whose_fork_returns_too(ctx: Any) -> None:
+    with ctx.Pool(2) as pool:
+        assert pool.map(fork_and_return, range(6), 1) == list(range(6))
+        assert pool.map(square, range(50), 1) == [i * i for i in range(50)]
+        pool.close()
+        pool.join()

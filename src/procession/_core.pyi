@@ -374,6 +374,38 @@ def dumps_plain(obj: object) -> bytes | None:
 def loads(data: Any) -> Any:
     """As `pickle.loads`, and quicker for the pickles of plain values."""
 
+# ---- workers ------------------------------------------------------------------------------
+
+class TaskGuard:
+    """Tells whether a task runs."""
+
+    def __new__(cls) -> Self: ...
+    @property
+    def inside(self) -> bool: ...
+    @inside.setter
+    def inside(self, inside: bool) -> None: ...
+
+def serve(
+    link: Any,
+    guard: TaskGuard,
+    most: int | None = None,
+    rings: tuple[Ring, Ring, Claims, int] | None = None,
+) -> int:
+    """A worker's loop: take messages, run their items, answer; gives how many messages there were.
+
+    Ends when it is dismissed, after `most` messages, and where a task comes back in a fork.  It asks
+    `link` for messages (`take`), whether an item may be run (`begin`), and to `answer`; over `rings`
+    (tasks, answers, claims, the slot in these) for a `function` that is new, to `read` an odd message, to
+    answer what needs a reducer; and tells it of messages that are `unread`, and that it will be `idle`.
+    Whatever a task raises is its result.
+    """
+
+def take_answers(ring: Ring, most: list[int]) -> list[tuple[int, int, int, int, Any]]:
+    """Take what is there, at most `most[0]` messages, waiting for none, as ``_flow.channel.Answer``.
+
+    Plain results that were given one by one are opened and go together where they follow each other.
+    """
+
 # ---- streams ------------------------------------------------------------------------------
 
 @final

@@ -22,6 +22,7 @@ from procession._core import (
     Guarded,
     Shared,
     Stream,
+    TaskGuard,
     adopt,
     attach,
     bury,
@@ -35,6 +36,8 @@ from procession._core import (
     loads,
     member,
     members,
+    serve,
+    take_answers,
 )
 from procession._core import Buffer as NativeBuffer
 from procession._core import Readiness as NativeReadiness
@@ -58,6 +61,7 @@ __all__ = [
     "SemLock",
     "Shared",
     "Stream",
+    "TaskGuard",
     "WaitList",
     "adopt",
     "attach",
@@ -73,6 +77,8 @@ __all__ = [
     "loads",
     "member",
     "members",
+    "serve",
+    "take_answers",
 ]
 
 TYPE_CHECKING = False  # not typing's: to import that takes a tenth of what importing all of this does

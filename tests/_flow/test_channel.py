@@ -1,22 +1,26 @@
 """Both kinds of channel, by the same tests; the workers' ends are used in this process."""
 
 import gc
+import operator
+import pickle
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from procession import _family
+from procession._family import TaskGuard
 from procession._flow.channel import FAILED, NUDGE, READY, RESULTS, UNREAD, Channel, Claim, Held, Link
 from procession._flow.ring_channel import RingChannel
 from procession._flow.task import APPLY, EACH, STAR, Call
 from procession._flow.thread_channel import ThreadChannel
 from procession.errors import TransferError
-from tests.pools import BreaksWhenLoaded, Unpicklable, give_unpicklable, square
+from tests.pools import BreaksWhenLoaded, Unpicklable, square
 
 LONG = 30.0
 
@@ -42,22 +46,23 @@ def received(channel: Channel, timeout: float = LONG) -> Any:
     return answer if hold is None else Held(channel, answer, hold)
 
 
-def answer_all(link: Link) -> None:
-    message = link.take()
-    assert message is not None
-    mid, mode, _, _, function, items = message
-    assert link.begin(0, len(items), len(items)) == len(items)
-    values = [function(item) if mode == EACH else function(*item) for item in items]
-    link.answer(mid, 0, values, {})
+def answer_one(link: Link) -> None:
+    """Serve one message."""
+    assert link.serve(TaskGuard(), 1) == 1
+
+
+def taken(ring: RingChannel, slot: int) -> Any:
+    """A message as a worker takes it, which is not served."""
+    return ring._tasks.get_claimed(ring._claims, slot, False)
 
 
 @pytest.mark.parametrize("items", [[1], [1, 2, 3], ["a", None, 2.5], [[1], {}], list(range(100)), range(50)])
 def test_there_and_back(channel: Channel, items: Any) -> None:
     link = channel.link(0, 1)
     channel.send(7, prepared(channel, repr), items, 0)
-    answer_all(link)
+    answer_one(link)
     answer = received(channel)
-    assert tuple(channel.head(answer)) == (7, 0, len(items), channel.head(answer)[3])
+    assert answer[:3] == (7, 0, len(items))
     values, errors = channel.open(answer)
     assert list(values) == [repr(item) for item in items]
     assert errors == {}
@@ -66,14 +71,11 @@ def test_there_and_back(channel: Channel, items: Any) -> None:
 def test_modes(channel: Channel) -> None:
     link = channel.link(0, 1)
     channel.send(1, prepared(channel, pow, STAR), [(2, 3), (3, 2)], 0)
-    answer_all(link)
+    answer_one(link)
     assert list(channel.open(received(channel))[0]) == [8, 9]
     channel.send(2, prepared(channel, int, APPLY), [(("11",), {"base": 2})], 0)
-    message = link.take()
-    assert message is not None
-    assert message[0] == 2
-    assert message[1] == APPLY
-    assert message[-1] == [(("11",), {"base": 2})]
+    answer_one(link)
+    assert list(channel.open(received(channel))[0]) == [3]
 
 
 def test_messages_come_in_order(channel: Channel) -> None:
@@ -82,21 +84,19 @@ def test_messages_come_in_order(channel: Channel) -> None:
     for mid in range(1, 100):
         channel.send(mid, call, [mid], 0)
     for mid in range(1, 100):
-        answer_all(link)
+        answer_one(link)
         answer = received(channel)
-        assert channel.head(answer)[0] == mid
+        assert answer[0] == mid
         assert list(channel.open(answer)[0]) == [mid * mid]
 
 
 def test_parts_and_errors(channel: Channel) -> None:
     link = channel.link(0, 1)
-    channel.send(5, prepared(channel, square), [1, 2, 3], 0)
-    link.take()
     link.answer(5, 0, [1], {})
-    assert tuple(channel.head(received(channel)))[:3] == (5, 0, 1)
+    assert received(channel)[:3] == (5, 0, 1)
     link.answer(5, 1, [None, "x"], {0: KeyError("deliberate")})
     answer = received(channel)
-    assert tuple(channel.head(answer))[:3] == (5, 1, 2)
+    assert answer[:3] == (5, 1, 2)
     values, errors = channel.open(answer)
     assert list(values) == [None, "x"]
     assert list(errors) == [0]
@@ -109,9 +109,8 @@ def test_notes(channel: Channel) -> None:
     for note in (link.ready, lambda: link.failed(KeyError("deliberate")), channel.nudge):
         note()
         answers.append(received(channel))
-    heads = [channel.head(answer) for answer in answers]
-    assert [(head[0], head[3]) for head in heads] == [(0, READY), (0, FAILED), (0, NUDGE)]
-    assert [head[1] for head in heads[:2]] == [42, 42]
+    assert [(answer[0], answer[3]) for answer in answers] == [(0, READY), (0, FAILED), (0, NUDGE)]
+    assert [answer[1] for answer in answers[:2]] == [42, 42]
     assert isinstance(channel.open(answers[1])[1][0], KeyError)
 
 
@@ -125,7 +124,7 @@ def test_nothing_there(channel: Channel) -> None:
 def test_a_nudge_ends_a_wait(channel: Channel) -> None:
     timer = threading.Timer(0.05, channel.nudge)
     timer.start()
-    assert channel.head(received(channel))[3] == NUDGE
+    assert received(channel)[3] == NUDGE
     timer.join()
 
 
@@ -136,13 +135,13 @@ def test_dismissal_and_discarding(channel: Channel) -> None:
         channel.send(mid, call, [mid], 0)
     channel.discard()
     channel.dismiss()
-    assert link.take() is None
+    assert link.serve(TaskGuard(), None) == 0
 
 
 def test_a_closed_channel_is_empty_and_opens_what_came(channel: Channel) -> None:
     link = channel.link(0, 1)
     channel.send(1, prepared(channel, square), [3], 0)
-    answer_all(link)
+    answer_one(link)
     answer = received(channel)
     channel.close()
     channel.nudge()
@@ -161,33 +160,33 @@ def ring() -> Any:
 
 
 def test_claims(ring: RingChannel) -> None:
-    link = ring.link(1, 1)
+    ring.link(1, 1)
     assert ring.claim(1) is None
     ring.send(9, prepared(ring, square), [1, 2, 3], 0)
-    link.take()
-    assert ring.claim(1) == Claim(9, 0, 0)
-    assert link.begin(0, 2, 3) == 2
-    assert ring.claim(1) == Claim(9, 0, 2, 3)
+    assert taken(ring, 1)
+    assert ring.claim(1) == Claim(9, 0, runs=False)
+    assert ring._claims.begin(1, 2, 1, 3) == 1
+    assert ring.claim(1) == Claim(9, 2, runs=True, end=3)
     assert ring.claim(0) is None
     ring.link(1, 2)
     assert ring.claim(1) is None
 
 
 def test_what_was_not_begun_can_be_cut_off(ring: RingChannel) -> None:
-    link = ring.link(1, 1)
+    ring.link(1, 1)
     ring.send(9, prepared(ring, square), list(range(100)), 0)
     cuts: deque[Any] = deque()
     assert not ring.is_drained()
-    link.take()
+    assert taken(ring, 1)
     assert ring.is_drained()
     ring.cut(cuts, [(1, 9, 1)])
     assert not cuts  # nothing was begun: nobody knows how long it is
-    assert link.begin(0, 1, 100) == 1
+    assert ring._claims.begin(1, 0, 1, 100) == 1
     ring.cut(cuts, [(0, 9, 1), (1, 8, 1), (1, 9, 30)])
     assert list(cuts) == [(9, 30, 100)]
-    assert ring.claim(1) == Claim(9, 0, 1, 30)
-    assert link.begin(1, 50, 100) == 29
-    assert link.begin(30, 1, 100) == 0
+    assert ring.claim(1) == Claim(9, 0, runs=True, end=30)
+    assert ring._claims.begin(1, 29, 1, 100) == 1
+    assert ring._claims.begin(1, 30, 1, 100) == 0
     ring.cut(cuts, [(1, 9, 1)])
     assert len(cuts) == 1
 
@@ -210,17 +209,15 @@ def test_what_cannot_be_read(ring: RingChannel) -> None:
     link = ring.link(0, 1)
     ring.send(3, prepared(ring, square), [1, BreaksWhenLoaded()], 0)
     ring.dismiss()
-    assert link.take() is None
+    assert link.serve(TaskGuard(), None) == 0
     answer = received(ring)
-    assert tuple(ring.head(answer)) == (3, 0, 0, UNREAD)
+    assert answer[:4] == (3, 0, 0, UNREAD)
     _, errors = ring.open(answer)
     assert isinstance(errors[0], ValueError)
 
 
 def test_what_cannot_be_answered(ring: RingChannel) -> None:
     link = ring.link(0, 1)
-    ring.send(3, prepared(ring, give_unpicklable), [1, 2], 0)
-    link.take()
     link.answer(3, 0, [Unpicklable(), 5], {})
     values, errors = ring.open(received(ring))
     assert list(values) == [None, 5]
@@ -234,14 +231,12 @@ def test_shared_objects_are_held_on_the_way(ring: RingChannel) -> None:
     before = _family.heap_stats()["objects"]
     ring.send(1, call, [_family.Block(100)], 0)
     assert _family.heap_stats()["objects"] == before + 1
-    message = link.take()
-    assert message is not None
-    assert message[-1][0].size >= 100
+    message = pickle.loads(taken(ring, 0))
+    assert message[0].size >= 100
     link.answer(1, 0, [_family.Block(200)], {})
     held = received(ring)
     ring.send(2, call, [1], 0)
-    link.take()
-    link.answer(2, 0, [1], {})
+    answer_one(link)
     # Opened at any later time, by any thread.
     assert not isinstance(received(ring), Held)
     with ThreadPoolExecutor(1) as executor:
@@ -257,8 +252,6 @@ def test_answers_know_their_kind() -> None:
 
 def test_an_answer_that_can_be_opened_but_once_is_opened_once(ring: RingChannel) -> None:
     link = ring.link(0, 1)
-    ring.send(1, prepared(ring, square), [1], 0)
-    link.take()
     link.answer(1, 0, [np.arange(100_000.0)], {})
     held = received(ring)
     with ThreadPoolExecutor(4) as executor:
@@ -274,3 +267,64 @@ def test_errors_of_a_start_and_of_reading_may_carry_shared_objects(ring: RingCha
     link.failed(ValueError(_family.Block(100)))
     error: Any = received(ring).open()[1][0]
     assert error.args[0].size >= 100
+
+
+def all_of(ring: RingChannel) -> list[tuple[Any, ...]]:
+    inbox: deque[Any] = deque()
+    while ring.backlog():
+        ring.receive(inbox, 0)
+    return [answer for answers, _ in inbox for answer in answers]
+
+
+def test_plain_results_that_follow_each_other_come_together(ring: RingChannel) -> None:
+    link = ring.link(0, 1)
+    call = Call(square, EACH, 1, 1)
+    ring.prepare(call, once=False)
+    ring._most[0] = 100
+    ring.send(1, call, list(range(10)), 0)
+    ring.send(2, call, [5, [], 7], 0)
+    assert link.serve(TaskGuard(), 2) == 2
+    assert ring.backlog() == 13
+    answers = all_of(ring)
+    assert [answer[:3] for answer in answers] == [(1, 0, 10), (2, 0, 1), (2, 1, 1), (2, 2, 1)]
+    values, errors = ring.open(answers[0])
+    assert (list(values), errors) == ([number * number for number in range(10)], {})
+    assert isinstance(ring.open(answers[2])[1][0], TypeError)
+
+
+def test_a_large_message_and_a_large_answer(ring: RingChannel) -> None:
+    link = ring.link(0, 1)
+    ring.send(1, prepared(ring, bytes), [[bytes(1)] * 2, bytes(100_000)], 0)
+    ring.send(2, prepared(ring, bytes), [bytes([7]) * 30_000], 0)
+    assert link.serve(TaskGuard(), 2) == 2
+    assert isinstance(ring.open(received(ring))[1][0], TypeError)
+    assert ring.open(received(ring))[0] == [bytes([7]) * 30_000]
+
+
+def test_a_function_in_a_block_of_its_own(ring: RingChannel) -> None:
+    link = ring.link(0, 1)
+    call = prepared(ring, partial(operator.contains, list(range(100_000))))
+    assert isinstance(call.wire.text, _family.Block)
+    for mid in (1, 2):
+        ring.send(mid, call, [5, -1], 0)
+        answer_one(link)
+        assert ring.open(received(ring))[0] == [True, False]
+
+
+def test_an_answer_for_which_there_is_no_memory_is_an_error(ring: RingChannel) -> None:
+    link: Any = ring.link(0, 1)
+
+    class Full:
+        """In the place of the ring of answers, as link.answer sees it."""
+
+        refusals = 1
+
+        def put(self, *message: Any) -> bool:
+            if self.refusals:
+                self.refusals = 0
+                raise MemoryError("refused")
+            return ring._answers.put(*message)  # type: ignore[no-any-return]
+
+    link._answers = Full()
+    link.answer(3, 0, [[1]], {})
+    assert isinstance(ring.open(received(ring))[1][0], MemoryError)

@@ -54,7 +54,7 @@ class HeldChannel(PromptChannel):
             super().send(mid, call, items, index)
 
     def claim(self, slot: int) -> Claim | None:
-        return Claim(1, 0, 2, 10) if self.held else None
+        return Claim(1, 1, runs=True, end=10) if self.held else None
 
     def cut(self, cuts: Any, wanted: Any) -> None:
         assert wanted == [(0, 1, 1)]

@@ -1,13 +1,15 @@
 """The loop of a worker, on a link that writes down what it is told."""
 
 import signal
+import time
 from typing import Any
 
 import pytest
 
+from procession import _family
 from procession._flow import worker
 from procession._flow.channel import Link, Message
-from procession._flow.task import APPLY, BLOCK, EACH, STAR
+from procession._flow.task import APPLY, EACH, STAR
 from tests.pools import describe, fail_on_three, raise_it, square
 
 
@@ -16,7 +18,7 @@ class Notebook(Link):
 
     def __init__(self, *messages: Message) -> None:
         self.messages = list(messages)
-        self.begun: list[tuple[int, int]] = []
+        self.begun: list[int] = []
         self.answers: list[tuple[int, int, list[Any], dict[int, BaseException]]] = []
         self.notes: list[Any] = []
         self.end = 1_000_000
@@ -24,11 +26,14 @@ class Notebook(Link):
     def take(self) -> Message | None:
         return self.messages.pop(0) if self.messages else None
 
-    def begin(self, begun: int, span: int, end: int) -> int:
-        span = min(span, self.end - begun, end - begun)
-        if span:
-            self.begun.append((begun, span))
-        return span
+    def serve(self, guard: _family.TaskGuard, most: int | None) -> int:
+        return _family.serve(self, guard, most)
+
+    def begin(self, number: int, end: int) -> bool:
+        if number >= min(self.end, end):
+            return False
+        self.begun.append(number)
+        return True
 
     def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
         self.answers.append((mid, first, values, errors))
@@ -48,31 +53,15 @@ class Notebook(Link):
         return found
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A clock that tasks move."""
-
-    class Clock:
-        now = 0.0
-
-        def pass_time(self, seconds: float) -> float:
-            self.now += seconds
-            return seconds
-
-    made = Clock()
-    monkeypatch.setattr(worker, "monotonic", lambda: made.now)
-    return made
-
-
 def run(link: Notebook, most: int | None = None) -> bool:
     return worker.work(link, (None, ()), most)
 
 
 def test_modes() -> None:
     link = Notebook(
-        (1, EACH, BLOCK, 0, square, [1, 2]),
-        (2, STAR, BLOCK, 0, describe, [(1, 2), ()]),
-        (3, APPLY, BLOCK, 0, describe, [((1,), {"k": 2})]),
+        (1, EACH, 0, square, [1, 2]),
+        (2, STAR, 0, describe, [(1, 2), ()]),
+        (3, APPLY, 0, describe, [((1,), {"k": 2})]),
     )
     assert run(link)
     assert link.notes == ["ready"]
@@ -83,8 +72,8 @@ def test_modes() -> None:
     ]
 
 
-def test_every_item_has_its_result_or_its_error(clock: Any) -> None:
-    link = Notebook((1, EACH, BLOCK, 0, fail_on_three, range(1000)))
+def test_every_item_has_its_result_or_its_error() -> None:
+    link = Notebook((1, EACH, 0, fail_on_three, range(1000)))
     run(link)
     found = link.results()
     assert [x if x % 10 != 3 else "error" for x in range(1000)] == [
@@ -93,33 +82,65 @@ def test_every_item_has_its_result_or_its_error(clock: Any) -> None:
     assert str(found[13]) == "deliberate 13"
 
 
-def test_quick_items_are_run_in_growing_blocks_slow_ones_singly(clock: Any) -> None:
-    quick = Notebook((1, EACH, BLOCK, 0, square, range(1000)))
-    run(quick)
-    spans = [span for _, span in quick.begun]
-    assert spans[:7] == [1, 2, 4, 8, 16, 32, 32]
-    assert sum(spans) == 1000
-    slow = Notebook((1, EACH, BLOCK, 0, clock.pass_time, [0.01] * 5))
-    run(slow)
-    assert slow.begun == [(i, 1) for i in range(5)]
-    assert [len(values) for _, _, values, _ in slow.answers] == [1] * 5
-
-
-def test_results_do_not_lie_long(clock: Any) -> None:
-    link = Notebook((1, EACH, BLOCK, 0, clock.pass_time, [0.0004] * 10))
+def test_each_item_is_begun_once_in_order() -> None:
+    link = Notebook((1, EACH, 0, square, range(1000)))
     run(link)
-    assert [len(values) for _, _, values, _ in link.answers] == [3, 3, 3, 1]
+    assert link.begun == list(range(1000))
+    assert link.results() == [x * x for x in range(1000)]
+
+
+def test_results_do_not_lie_long() -> None:
+    link = Notebook((1, EACH, 0, time.sleep, [0.002] * 5))
+    run(link)
+    assert [len(values) for _, _, values, _ in link.answers] == [1] * 5
+
+
+def test_items_of_a_thread_stay_as_they_are() -> None:
+    items = [[1], [2]]
+    link = Notebook((1, EACH, 0, len, items), (2, EACH, 0, len, ("a", "bc")))
+    run(link)
+    assert items == [[1], [2]]
+    assert [values for _, _, values, _ in link.answers] == [[1, 1], [1, 2]]
+
+
+class Words(dict[str, int]):
+    """Keywords in a dictionary of somebody's own."""
+
+
+def test_arguments_of_any_kind() -> None:
+    link = Notebook(
+        (1, APPLY, 0, describe, [([1, 2], Words(k=3))]),
+        (2, APPLY, 0, describe, [(iter("ab"), {})]),
+        (3, APPLY, 0, describe, [((), {1: 2})]),
+        (4, APPLY, 0, describe, [((), 5)]),
+    )
+    run(link)
+    assert [values for _, _, values, errors in link.answers if not errors] == [
+        [((1, 2), {"k": 3})],
+        [(("a", "b"), {})],
+    ]
+    assert [type(errors[0]) for _, _, _, errors in link.answers if errors] == [TypeError, AttributeError]
+
+
+def test_the_guard_is_up_while_a_task_runs() -> None:
+    guard = worker._Guard()
+    seen = []
+    link = Notebook((1, EACH, 0, lambda x: seen.append(guard.inside), [1, 2]))
+    assert not guard.inside
+    assert link.serve(guard, None) == 1
+    assert seen == [True, True]
+    assert not guard.inside
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), StopIteration(5)])
 @pytest.mark.parametrize("before", [0, 50])
-def test_nothing_that_tasks_raise_ends_the_worker(clock: Any, error: BaseException, before: int) -> None:
+def test_nothing_that_tasks_raise_ends_the_worker(error: BaseException, before: int) -> None:
     def work(x: int) -> int:
         if x == before:
             raise error
         return x
 
-    link = Notebook((1, EACH, BLOCK, 0, work, range(100)), (2, APPLY, BLOCK, 0, describe, [((), {})]))
+    link = Notebook((1, EACH, 0, work, range(100)), (2, APPLY, 0, describe, [((), {})]))
     assert run(link)
     found = [
         (mid, number)
@@ -135,36 +156,36 @@ def test_nothing_that_tasks_raise_ends_the_worker(clock: Any, error: BaseExcepti
 
 
 def test_the_first_stop_iteration_keeps_its_value() -> None:
-    link = Notebook((1, APPLY, BLOCK, 0, raise_it, [((StopIteration(5),), {})]))
+    link = Notebook((1, APPLY, 0, raise_it, [((StopIteration(5),), {})]))
     run(link)
     assert link.results()[0].value == 5
 
 
-def test_starmap_items_that_cannot_be_unpacked(clock: Any) -> None:
-    link = Notebook((1, STAR, BLOCK, 0, describe, [(1,), 5, (2,)]))
+def test_starmap_items_that_cannot_be_unpacked() -> None:
+    link = Notebook((1, STAR, 0, describe, [(1,), 5, (2,)]))
     run(link)
     found = link.results()
     assert isinstance(found[1], TypeError)
     assert found[0::2] == [((1,), {}), ((2,), {})]
 
 
-def test_it_stops_where_the_rest_was_cut_off(clock: Any) -> None:
-    link = Notebook((1, EACH, BLOCK, 0, square, list(range(100))))
+def test_it_stops_where_the_rest_was_cut_off() -> None:
+    link = Notebook((1, EACH, 0, square, list(range(100))))
     link.end = 37
     run(link)
     assert link.results() == [i * i for i in range(37)]
 
 
 @pytest.mark.parametrize("prompt", [1, 3])
-def test_what_is_wanted_at_once_is_given_at_once(clock: Any, prompt: int) -> None:
-    link = Notebook((1, EACH, prompt, prompt, square, list(range(10))))
+def test_what_is_wanted_at_once_is_given_at_once(prompt: int) -> None:
+    link = Notebook((1, EACH, prompt, square, list(range(10))))
     run(link)
     assert link.results() == [i * i for i in range(10)]
     assert [first for _, first, _, _ in link.answers] == list(range(0, 10, prompt))
 
 
 def test_as_many_messages_as_it_may_have() -> None:
-    messages: list[Message] = [(mid, EACH, BLOCK, 0, square, [mid]) for mid in range(1, 6)]
+    messages: list[Message] = [(mid, EACH, 0, square, [mid]) for mid in range(1, 6)]
     link = Notebook(*messages)
     assert run(link, 3)
     assert len(link.answers) == 3
@@ -173,7 +194,7 @@ def test_as_many_messages_as_it_may_have() -> None:
 
 @pytest.mark.parametrize("error", [LookupError("deliberate"), SystemExit(5), KeyboardInterrupt()])
 def test_an_initializer_that_fails(error: BaseException) -> None:
-    link = Notebook((1, EACH, BLOCK, 0, square, [1]))
+    link = Notebook((1, EACH, 0, square, [1]))
     assert not worker.work(link, (raise_it, (error,)))
     assert link.notes == [error]
     assert not link.answers

@@ -3,10 +3,12 @@
 //!
 //! Quick attempts run with the GIL held; whatever may wait gives it up first (see [`waiting`]).
 
+mod answers;
 mod buffer;
 mod carried;
 mod claims;
 mod data;
+mod ends;
 mod event;
 mod family;
 mod gil;
@@ -21,11 +23,13 @@ mod readiness;
 mod ring;
 mod scalar;
 mod semlock;
+mod serve;
 mod shared;
 mod stream;
 mod taken;
 mod waiting;
 mod waitlist;
+mod wire;
 
 use pyo3::prelude::*;
 
@@ -50,6 +54,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::Stream>()?;
     module.add_function(wrap_pyfunction!(pickle::dumps_plain, module)?)?;
     module.add_function(wrap_pyfunction!(pickle::loads, module)?)?;
+    module.add_class::<serve::TaskGuard>()?;
+    module.add_function(wrap_pyfunction!(serve::serve, module)?)?;
+    module.add_function(wrap_pyfunction!(answers::take_answers, module)?)?;
     let py = module.py();
     lean::add::<objects::Offer>(py, wrap_pyfunction!(objects::offer, module)?.into_any())?;
     lean::add::<objects::Fetch>(py, wrap_pyfunction!(objects::fetch, module)?.into_any())?;

@@ -18,8 +18,7 @@ use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyType};
 
-/// How many messages are taken before others have a turn.
-const TURN: usize = 256;
+mod turns;
 
 #[pyclass(extends = Shared, subclass, frozen, module = "procession._core")]
 pub struct Ring {
@@ -123,31 +122,9 @@ impl Ring {
         }
     }
 
-    /// What is there, at most `limit` messages, under one lock; and whether there may be more that
-    /// only the slow way gets.
-    fn get_turn<'py>(&self, py: Python<'py>, limit: usize, taken: &mut Vec<Taken<'py>>) -> PyResult<bool> {
-        let mut rests = Vec::new();
-        let end = match self.core.getter_at_once() {
-            Quick::Done(mut getter) => loop {
-                if taken.len() == limit {
-                    break Ok(false);
-                }
-                match getter.take_quick(None, |found| Taken::look(py, found)) {
-                    Quick::Done((Some(message), rest)) => {
-                        taken.push(message);
-                        rests.extend((!rest.is_empty()).then_some(rest));
-                    }
-                    Quick::Done((None, _)) => break Err(no_memory()),
-                    Quick::NotNow => break Ok(false),
-                    Quick::Busy => break Ok(true),
-                }
-            },
-            Quick::NotNow => Ok(false),
-            Quick::Busy => Ok(true),
-        };
-        gil::without(py, || drop(rests));
-        // What was taken is given; the next call tells of the memory.
-        if taken.is_empty() { end } else { Ok(end.unwrap_or(false)) }
+    /// Is it of the same family as these?
+    pub(crate) fn is_kin(&self, claims: &Bound<'_, Claims>) -> PyResult<bool> {
+        Ok(claims.as_super().get().held()?.heap().uid() == self.key.0)
     }
 }
 
@@ -251,30 +228,9 @@ impl Ring {
         block: Truth,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let alarms = self.lane()?.alarms();
-        let mut patience = Limit::blocking(block, timeout)?;
-        carried::forget(self.key);
         let messages = PyList::empty(py);
-        while messages.len() < limit {
-            let mut taken = Vec::new();
-            let more = self.get_turn(py, (limit - messages.len()).min(TURN), &mut taken)?;
-            let none = taken.is_empty();
-            for message in taken {
-                messages.append(message.bytes_or_buffer(py)?)?;
-                patience = Limit::Now;
-            }
-            if !none && !more {
-                continue;
-            }
-            if !more && patience == Limit::Now {
-                break;
-            }
-            match self.get_slowly(py, None, alarms, patience)? {
-                Some(message) => messages.append(message.bytes_or_buffer(py)?)?,
-                None => break,
-            }
-            patience = Limit::Now;
-        }
+        let patience = Limit::blocking(block, timeout)?;
+        self.take_many(py, limit, patience, |message| messages.append(message.bytes_or_buffer(py)?))?;
         Ok(messages)
     }
 
@@ -290,7 +246,7 @@ impl Ring {
         block: Truth,
         timeout: Option<f64>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if claims.as_super().get().held()?.heap().uid() != self.key.0 {
+        if !self.is_kin(claims)? {
             return Err(PyTypeError::new_err("the claims belong to another family than the ring"));
         }
         let slot = self::slot(claims, slot)?;

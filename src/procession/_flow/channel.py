@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import RLock
 from typing import Any, NamedTuple, Protocol
 
+from .._family import TaskGuard
 from .task import Call
 
-Head = tuple[int, int, int, int]
-"""What an answer is about: (mid, first, count, kind); read without running anybody's code.
+Answer = tuple[int, int, int, int, Any]
+"""(mid, first, count, kind, body): `count` results of message `mid`, from its item `first` on.
 
-`count` results of message `mid`, from its item `first` on.  mid 0 is no message's number: the answer is
-a note from worker number `first`.  Plain tuples, here and below, since one is made a message.
+What is in the body only the channel knows: it opens it, which may run anybody's code.  mid 0 is no
+message's number: the answer is a note from worker number `first`.  Plain tuples, here and below, since
+one is made a message.
 """
 
 Opened = tuple[Sequence[Any], dict[int, BaseException]]
@@ -28,10 +30,10 @@ Opened = tuple[Sequence[Any], dict[int, BaseException]]
 Taken = dict[int, list[Any]]
 """What of an answer was taken that can be taken but once, by number of result."""
 
-Message = tuple[int, int, int, int, Callable[..., Any], Sequence[Any]]
-"""What a worker takes: (mid, mode, block, prompt, function, items); see Call."""
+Message = tuple[int, int, int, Callable[..., Any], Sequence[Any]]
+"""What a worker takes: (mid, mode, prompt, function, items); see Call."""
 
-Batch = tuple[Sequence[Any], Any]
+Batch = tuple[Sequence[Answer], Any]
 """What a receiver gets: answers, oldest first, and what must be held until they are opened, or None."""
 
 RESULTS = 0
@@ -94,14 +96,14 @@ class Failed(Whole):
 
 
 class Claim(NamedTuple):
-    """What a worker had in hand: items `begun` to `begun + span` of a message; span 0: none yet.
+    """What a worker had in hand: item `begun` of a message, if it had begun one (`runs`).
 
-    It would have gone on to item `end`, which with span 0 is not known.
+    It would have gone on to item `end`, which is known only then.
     """
 
     mid: int
     begun: int
-    span: int
+    runs: bool
     end: int = 0
 
 
@@ -139,11 +141,7 @@ class Channel(ABC):
         """How many answers wait to be received."""
 
     @abstractmethod
-    def head(self, answer: Any) -> Head:
-        """What the answer is about."""
-
-    @abstractmethod
-    def open(self, answer: Any, taken: Taken | None = None) -> Opened:
+    def open(self, answer: Answer, taken: Taken | None = None) -> Opened:
         """Unpickle an answer.
 
         Raises nothing that unpickling raises, which is among the errors, only what a signal handler
@@ -201,14 +199,10 @@ class Link(ABC):
     """A worker's end."""
 
     @abstractmethod
-    def take(self) -> Message | None:
-        """The next message, waited for; None: the worker shall end."""
+    def serve(self, guard: TaskGuard, most: int | None) -> int:
+        """Take messages, run their items and answer, until dismissed or after `most` messages.
 
-    @abstractmethod
-    def begin(self, begun: int, span: int, end: int) -> int:
-        """Items `begun` to `begun + span` of the message taken, which has `end`, are about to be run.
-
-        Gives how many of them may be: less than `span` where the rest is no longer this worker's.
+        Gives how many there were.  `guard.inside` is true while a task runs.
         """
 
     @abstractmethod

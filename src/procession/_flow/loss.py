@@ -1,7 +1,6 @@
 """What becomes of a message that its worker will not finish: which items fail, which are sent again.
 
-The item that the worker ran fails, and the rest of the message is sent again.  Where it ran a block of
-quick items, nobody knows which one it was: each of them is sent again alone.  Where it had not begun
+The item that the worker ran fails, and the rest of the message is sent again.  Where it had not begun
 any, the message is sent again once, then all of it fails: reading it seems to be what kills.
 """
 
@@ -16,25 +15,20 @@ from .shares import shares
 
 def doomed(flight: Flight, claim: Claim) -> range:
     """The items that fail."""
-    if claim.span == 0:
+    if not claim.runs:
         return range(flight.done, flight.end) if flight.unread else range(0)
-    begun = max(claim.begun, flight.done)
-    # Answered already, where the worker died between its last answer and the next item.
-    return range(begun, begun + 1) if claim.span == 1 and begun == claim.begun < flight.end else range(0)
+    # Else it was answered already: the worker died between that and the next item.
+    return range(claim.begun, claim.begun + 1) if flight.done <= claim.begun < flight.end else range(0)
 
 
 def remains(flight: Flight, claim: Claim) -> Iterator[Flight]:
     """Messages with the other items that are not answered."""
     lost = doomed(flight, claim)
-    if claim.span == 0:
-        yield from () if lost else _parts(flight, flight.done, flight.end, unread=1)
-        return
-    begun = min(max(claim.begun, flight.done), flight.end)
-    after = max(begun, min(claim.begun + claim.span, flight.end))
-    yield from _parts(flight, flight.done, begun)
     if not lost:
-        yield from singly(flight, begun, after)
-    yield from _parts(flight, after, flight.end)
+        yield from _parts(flight, flight.done, flight.end, unread=0 if claim.runs else 1)
+    elif claim.runs:
+        yield from _parts(flight, flight.done, lost.start)
+        yield from _parts(flight, lost.stop, flight.end)
 
 
 def singly(flight: Flight, first: int, end: int) -> Iterator[Flight]:

@@ -1,14 +1,14 @@
 """A channel over two rings in shared memory, to worker processes: the hot path.
 
 All workers take from one ring of messages and put to one ring of answers; each has a slot in a table
-of claims, written as part of the taking.  A message is one pickle; an answer has a head that can be
-read without unpickling anything.  Bytes that are empty dismiss a worker, or nudge the pool.
+of claims, written as part of the taking.  Messages and answers are a pickle each, with something behind
+it that is read without unpickling anything: see `wire`.  Bytes that are empty dismiss a worker, or nudge
+the pool.
 """
 
 from __future__ import annotations
 
 import pickle
-import struct
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -23,14 +23,13 @@ from ..reduction import dumps, loads
 from . import outcome
 from .channel import (
     FAILED,
-    NUDGE,
     READY,
     UNREAD,
+    Answer,
     Batch,
     Channel,
     Claim,
     Cut,
-    Head,
     Link,
     Message,
     Opened,
@@ -38,10 +37,8 @@ from .channel import (
 )
 from .functions import Repertoire, Shelf
 from .task import APPLY, EACH, Call
+from .wire import ANSWER_END, TASK_END, task_end
 
-_HEAD = struct.Struct("<QIIB")
-_SIZE = _HEAD.size
-_NOTHING = (0, 0, 0, NUDGE)
 _BATCH = 256
 """Most answers that are received at once, as long as they carry nothing."""
 
@@ -55,12 +52,12 @@ class RingChannel(Channel):
         self._tasks: Any = _family.Ring()
         self._answers: Any = _family.Ring()
         self._claims: Any = _family.Claims(size)
-        # How many at once, and whether to wait.  What a batch carried is held until the last of its answers
+        # How many at once.  What a batch carried is held until the last of its answers
         # is opened: where answers carry something each is a batch.
-        self._most: list[int] = [1, False]
+        self._most: list[int] = [1]
         # One after the other: answers, and what they carried.
         self._batches: Iterator[Batch] = zip(
-            starmap(self._answers.get_many, repeat(self._most)),
+            map(partial(_family.take_answers, self._answers), repeat(self._most)),
             starmap(self._answers.hand_over_carried, repeat(())),
             strict=False,
         )
@@ -74,14 +71,16 @@ class RingChannel(Channel):
     def send(self, mid: int, call: Call, items: Sequence[Any], index: int) -> None:
         """See Channel."""
         key, text, carry = call.wire
-        message = mid, call.mode, call.block, call.prompt, key, text, items
+        odd = type(text) is not bytes
+        contents: Any = (text, items) if odd else items
+        text = b"" if odd else text
         if _plain(call.mode, items):
-            data = pickle.dumps(message, _PROTOCOL)
+            data: Any = pickle.dumps(contents, _PROTOCOL)
         else:
-            carried = list(carry)
-            data = _pickled(message, carried, call, index)
-            carry = carried
-        self._tasks.put(data, True, None, mid, carry)
+            carry = list(carry)
+            data = _pickled(contents, carry, call, items, index)
+        end = text + TASK_END.pack(mid, key, len(text), call.prompt, call.mode, odd)
+        self._tasks.put(data + end, True, None, mid, carry)
 
     def receive(self, inbox: deque[Batch], timeout: float) -> None:
         """See Channel."""
@@ -102,17 +101,12 @@ class RingChannel(Channel):
         """See Channel."""
         return self._answers.qsize()  # type: ignore[no-any-return]
 
-    def head(self, answer: Any) -> Head:
+    def open(self, answer: Answer, taken: Taken | None = None) -> Opened:
         """See Channel."""
-        return _HEAD.unpack_from(answer) if answer else _NOTHING
-
-    def open(self, answer: Any, taken: Taken | None = None) -> Opened:
-        """See Channel."""
-        _, _, count, kind = self.head(answer)
-        payload = memoryview(answer)[_SIZE:]
+        _, _, count, kind, body = answer
         if kind in (UNREAD, FAILED):
             kind, count = outcome.MIXED, 1
-        return outcome.open_packed(kind, payload, count, taken)
+        return outcome.open_packed(kind, body, count, taken)
 
     def nudge(self) -> None:
         """See Channel."""
@@ -149,7 +143,8 @@ class RingChannel(Channel):
         claim = self._claims.read(slot)
         if claim is None:
             return None
-        return Claim(*claim)
+        mid, begun, span, end = claim
+        return Claim(mid, begun, span > 0, end)
 
     def is_drained(self) -> bool:
         """See Channel."""
@@ -184,14 +179,14 @@ def _plain(mode: int, items: Sequence[Any]) -> bool:
     return False
 
 
-def _pickled(message: Any, carry: list[Any], call: Call, index: int) -> bytes:
+def _pickled(contents: Any, carry: list[Any], call: Call, items: Sequence[Any], index: int) -> bytes:
     carried = len(carry)
     try:
-        return dumps(message, carry)
+        return dumps(contents, carry)
     except TransferError:
         # Again, part by part: for an error with a path from what the caller knows.
         del carry[carried:]
-        _blame(call, message[6], index)
+        _blame(call, items, index)
         raise
 
 
@@ -217,38 +212,47 @@ class RingLink(Link):
         self._slot = slot
         self._number = number
         self._repertoire = Repertoire()
-        self._items: Any = ()
 
-    def take(self) -> Message | None:
+    def serve(self, guard: _family.TaskGuard, most: int | None) -> int:
         """See Link."""
-        while data := self._next():
-            try:
-                mid, mode, block, prompt, key, text, self._items = loads(data)
-                return mid, mode, block, prompt, self._repertoire.function(key, text), self._items
-            except BaseException as error:  # noqa: BLE001 - somebody else's code, and its error is the answer
-                self._unread(error)
-        return None
+        return _family.serve(self, guard, most, (self._tasks, self._answers, self._claims, self._slot))
 
-    def begin(self, begun: int, span: int, end: int) -> int:
-        """See Link."""
-        return self._claims.begin(self._slot, begun, span, end)
+    def idle(self) -> None:
+        """Told by the loop that there is nothing to do for the moment."""
+        # What tasks printed shall be seen, whatever comes.
+        _util._flush_std_streams()  # type: ignore[attr-defined]
+
+    def function(self, key: int, text: Any) -> Any:
+        """Asked by the loop for a function that is not that of the message before."""
+        return self._repertoire.function(key, text)
+
+    def read(self, data: Any) -> Message | None:
+        """Asked by the loop for what an odd message says; None if that cannot be read, which is answered."""
+        mid, key, _, prompt, mode, _ = task_end(data)
+        try:
+            text, items = loads(data)
+            return mid, mode, prompt, self._repertoire.function(key, text), items
+        except BaseException as error:  # noqa: BLE001 - somebody else's code, and its error is the answer
+            self.unread(error)
+            return None
+
+    def unread(self, error: BaseException) -> None:
+        """Told by the loop that the message taken last cannot be read."""
+        claim = self._claims.read(self._slot)
+        assert claim is not None
+        carry: list[Any] = []
+        self._put(claim[0], 0, 0, UNREAD, _packed(error, carry), carry)
 
     def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
         """See Link."""
         carry: list[Any] = []
         count = len(values)
-        self._let_go(first, count)
         try:
             kind, payload = outcome.pack(values, errors, carry)
             self._put(mid, first, count, kind, payload, carry)
         except MemoryError as error:
             kind, payload = outcome.pack([None] * count, dict.fromkeys(range(count), error), [])
             self._put(mid, first, count, kind, payload, [])
-
-    def _let_go(self, first: int, count: int) -> None:
-        """Of items that are done, so that what a task gives back of them may be nobody's but its own."""
-        if type(self._items) is list:
-            self._items[first : first + count] = [None] * count
 
     def ready(self) -> None:
         """See Link."""
@@ -260,24 +264,7 @@ class RingLink(Link):
         self._put(0, self._number, 0, FAILED, _packed(error, carry), carry)
 
     def _put(self, mid: int, first: int, count: int, kind: int, payload: bytes, carry: list[Any]) -> None:
-        self._answers.put(_HEAD.pack(mid, first, count, kind) + payload, True, None, 0, carry)
-
-    def _next(self) -> bytes | _family.NativeBuffer:
-        # Some of them may have been cut off for others: nothing is kept while we wait.
-        self._items = ()
-        data = self._tasks.get_claimed(self._claims, self._slot, False)
-        if data is None:
-            # Nothing to do for the moment: what tasks printed shall be seen, whatever comes.
-            _util._flush_std_streams()  # type: ignore[attr-defined]
-        while data is None:
-            data = self._tasks.get_claimed(self._claims, self._slot)
-        return data
-
-    def _unread(self, error: BaseException) -> None:
-        claim = self._claims.read(self._slot)
-        assert claim is not None
-        carry: list[Any] = []
-        self._put(claim[0], 0, 0, UNREAD, _packed(error, carry), carry)
+        self._answers.put(payload + ANSWER_END.pack(mid, first, count, kind), True, None, 0, carry)
 
 
 def _packed(error: BaseException, carry: list[Any]) -> bytes:

@@ -28,6 +28,7 @@ from .channel import (
     ODD,
     READY,
     UNREAD,
+    Answer,
     Batch,
     Channel,
     Claim,
@@ -252,16 +253,16 @@ class Scheduler:
         if self._unsent:
             self._send_parts()
 
-    def _note(self, answer: Any, hold: Any) -> None:
-        mid, first, number, kind = self._channel.head(answer)
+    def _note(self, answer: Answer, hold: Any) -> None:
+        mid, first, number, kind, _ = answer
+        kept = answer if hold is None else Held(self._channel, answer, hold)
         if 0 < kind <= ODD:
-            self._note_odd(mid, first, kind, answer if hold is None else Held(self._channel, answer, hold))
+            self._note_odd(mid, first, kind, kept)
             return
         flight = self.flying.get(mid)
         # Else it was answered before, by another worker or with an error.
         if flight is not None and flight.parts is None:
             if first == flight.done and first + number <= flight.end:
-                kept = answer if hold is None else Held(self._channel, answer, hold)
                 flight.job.take(flight.start + first, kept)
                 flight.done = first + number
             if flight.done == flight.end:
@@ -338,7 +339,7 @@ class Scheduler:
         Everything that it answered must have been received.
         """
         with self.lock:
-            if claim.span:
+            if claim.runs:
                 # Cut off at the last moment, and whoever did that has not told yet.
                 self._cut_off(claim.mid, claim.end)
             flight = self.flying.get(claim.mid)

@@ -61,9 +61,5 @@ class Sharing:
             return
         self._seen[slot] = claim
         unit = flight.call.unit
-        if (
-            claim.span
-            and claim.begun + claim.span + unit <= claim.end
-            and (drained or seen.get(slot) == claim)
-        ):
+        if claim.runs and claim.begun + 1 + unit <= claim.end and (drained or seen.get(slot) == claim):
             yield slot, claim.mid, unit

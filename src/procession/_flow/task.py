@@ -12,27 +12,22 @@ STAR = 1
 """Each item holds all positional arguments."""
 APPLY = 2
 """The only item is (args, kwds)."""
-BLOCK = 32
-"""Most items that are run in one go: quick ones only, whose cost would else be that of the loop."""
 
 
 class Call:
     """A function and how it is to be called; one a job.
 
     `unit`: so many items belong together, as the caller wants it; a message has one unit or more.
-    `block`: so many a worker may run in one go.  `prompt`: after so many the results are wanted, 0: all
-    at the end.  `wire` is what the channel
-    makes of the function, for its own use.
+    `prompt`: after so many the results are wanted, 0: all at the end.  `wire` is what the channel makes
+    of the function, for its own use.
     """
 
-    __slots__ = ("block", "function", "mode", "prompt", "unit", "wire")
+    __slots__ = ("function", "mode", "prompt", "unit", "wire")
 
     def __init__(self, function: Callable[..., Any], mode: int, unit: int = 0, prompt: int = 0) -> None:
         self.function = function
         self.mode = mode
         self.unit = unit or 1
-        # Of a block of which one item was killed all are run again, one by one.
-        self.block = min(unit or BLOCK, BLOCK)
         self.prompt = prompt
         self.wire: Any = None
 

@@ -10,16 +10,17 @@ from itertools import islice, repeat
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from .. import _family
 from .channel import (
     FAILED,
     NUDGE,
     READY,
     RESULTS,
+    Answer,
     Batch,
     Channel,
     Claim,
     Cut,
-    Head,
     Link,
     Message,
     Opened,
@@ -42,7 +43,7 @@ class ThreadChannel(Channel):
 
     def send(self, mid: int, call: Call, items: Sequence[Any], index: int) -> None:
         """See Channel."""
-        self._tasks.put((mid, call.mode, call.block, call.prompt, call.function, items))
+        self._tasks.put((mid, call.mode, call.prompt, call.function, items))
 
     def receive(self, inbox: deque[Batch], timeout: float) -> None:
         """See Channel."""
@@ -55,11 +56,7 @@ class ThreadChannel(Channel):
         """See Channel."""
         return self._answers.qsize()
 
-    def head(self, answer: Any) -> Head:
-        """See Channel."""
-        return answer[:4]  # type: ignore[no-any-return]
-
-    def open(self, answer: Any, taken: Taken | None = None) -> Opened:
+    def open(self, answer: Answer, taken: Taken | None = None) -> Opened:
         """See Channel."""
         return answer[4]  # type: ignore[no-any-return]
 
@@ -107,12 +104,16 @@ class ThreadLink(Link):
         self._number = number
 
     def take(self) -> Message | None:
-        """See Link."""
+        """The loop asks for the next message; None: the worker shall end."""
         return self._tasks.get()
 
-    def begin(self, begun: int, span: int, end: int) -> int:
+    def serve(self, guard: _family.TaskGuard, most: int | None) -> int:
         """See Link."""
-        return min(span, end - begun)
+        return _family.serve(self, guard, most)
+
+    def begin(self, number: int, end: int) -> bool:
+        """Asked by the loop whether an item may be run; threads have no claims to lose."""
+        return True
 
     def answer(self, mid: int, first: int, values: list[Any], errors: dict[int, BaseException]) -> None:
         """See Link."""

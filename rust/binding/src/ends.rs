@@ -1,0 +1,195 @@
+//! A worker's short cuts where its link goes over rings: the plain cases, without Python.
+
+use crate::claims::{Claims, slot};
+use crate::pickle::Pickle;
+use crate::ring::Ring;
+use crate::serve::{Message, Part};
+use crate::taken::{Taken, big_buffer};
+use crate::waiting::Limit;
+use crate::wire::{AnswerEnd, TaskEnd};
+use procession_core::claims::{MOST, Progress};
+use procession_core::ring::Slot;
+use pyo3::exceptions::{PyBaseException, PyMemoryError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyList, PyString};
+
+/// Kinds of answers, see `_flow/outcome.py`: scalars, in a list or one alone.
+const MANY: u8 = 0;
+const ONE: u8 = 5;
+const PROTOCOL: u8 = 5;
+
+/// Tasks, answers, claims, and the place in these.
+pub type Rings<'py> = (Bound<'py, Ring>, Bound<'py, Ring>, Bound<'py, Claims>, i64);
+
+/// See the module.
+pub struct Ends<'a, 'py> {
+    link: &'a Bound<'py, PyAny>,
+    tasks: &'a Ring,
+    answers: &'a Ring,
+    slot: Slot<'a>,
+    loads: Bound<'py, PyAny>,
+    dumps: Bound<'py, PyAny>,
+    /// The last function: most messages have that again.
+    known: Option<Known<'py>>,
+}
+
+struct Known<'py> {
+    key: i64,
+    text: Vec<u8>,
+    function: Bound<'py, PyAny>,
+}
+
+/// What became of a message that was taken.
+enum Read<'py> {
+    Message(Message<'py>),
+    /// It could not be read, which was answered.
+    Unread,
+    /// The worker shall end.
+    Dismissed,
+}
+
+impl<'a, 'py> Ends<'a, 'py> {
+    pub fn new(link: &'a Bound<'py, PyAny>, rings: &'a Rings<'py>) -> PyResult<Self> {
+        let (tasks, answers, claims, number) = rings;
+        if !tasks.get().is_kin(claims)? {
+            return Err(PyTypeError::new_err("the claims belong to another family than the ring"));
+        }
+        let pickle = link.py().import("_pickle")?;
+        Ok(Ends {
+            link,
+            tasks: tasks.get(),
+            answers: answers.get(),
+            slot: slot(claims, *number)?,
+            loads: pickle.getattr("loads")?,
+            dumps: pickle.getattr("dumps")?,
+            known: None,
+        })
+    }
+
+    /// The next message, waited for; None: the worker shall end.
+    pub fn next(&mut self) -> PyResult<Option<Message<'py>>> {
+        loop {
+            match self.read(self.take()?)? {
+                Read::Message(message) => return Ok(Some(message)),
+                Read::Dismissed => return Ok(None),
+                Read::Unread => {}
+            }
+        }
+    }
+
+    fn take(&self) -> PyResult<Taken<'py>> {
+        let py = self.link.py();
+        if let Some(taken) = self.tasks.get_quickly(py, Some(&self.slot)) {
+            return taken;
+        }
+        self.link.call_method0("idle")?;
+        loop {
+            if let Some(taken) = self.tasks.get_message(py, Some(&self.slot), Limit::Never)? {
+                return Ok(taken);
+            }
+        }
+    }
+
+    fn read(&mut self, taken: Taken<'py>) -> PyResult<Read<'py>> {
+        let py = self.link.py();
+        match taken {
+            Taken::Bytes(data) if data.as_bytes().is_empty() => Ok(Read::Dismissed),
+            Taken::Bytes(data) => match TaskEnd::of(data.as_bytes()).filter(|(end, _)| !end.odd) {
+                Some((end, text)) => self.read_plain(&end, text, data.as_any()),
+                None => self.read_oddly(data.as_any()),
+            },
+            Taken::Block(block) => {
+                let found = TaskEnd::of(block.bytes()).filter(|(end, _)| !end.odd);
+                let found = found.map(|(end, text)| (end, text.to_vec()));
+                let data = big_buffer(py, block)?;
+                match found {
+                    Some((end, text)) => self.read_plain(&end, &text, &data),
+                    None => self.read_oddly(&data),
+                }
+            }
+        }
+    }
+
+    fn read_plain(&mut self, end: &TaskEnd, text: &[u8], data: &Bound<'py, PyAny>) -> PyResult<Read<'py>> {
+        let items = self.loads.call1((data,));
+        let read = items.and_then(|items| Ok((items, self.function(end.key, text)?)));
+        match read {
+            Ok((items, function)) => {
+                Ok(Read::Message(Message { mid: end.mid, mode: end.mode, prompt: end.prompt, function, items }))
+            }
+            Err(error) => {
+                let error: Py<PyBaseException> = error.into_value(self.link.py());
+                self.link.call_method1("unread", (error,))?;
+                Ok(Read::Unread)
+            }
+        }
+    }
+
+    fn read_oddly(&self, data: &Bound<'py, PyAny>) -> PyResult<Read<'py>> {
+        let read = self.link.call_method1("read", (data,))?;
+        if read.is_none() { Ok(Read::Unread) } else { Message::of(&read).map(Read::Message) }
+    }
+
+    fn function(&mut self, key: i64, text: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(known) = self.known.as_ref().filter(|known| known.key == key && known.text == text) {
+            return Ok(known.function.clone());
+        }
+        let function = self.link.call_method1("function", (key, PyBytes::new(self.link.py(), text)))?;
+        // One whose key is zero is rebuilt for each call.
+        self.known = (key != 0).then(|| Known { key, text: text.to_vec(), function: function.clone() });
+        Ok(function)
+    }
+
+    /// Who serves; a fork of it is somebody else.
+    #[inline]
+    pub fn member(&self) -> u32 {
+        self.tasks.core.held().heap().me()
+    }
+
+    /// May this item be run, or is it somebody else's by now?
+    #[inline]
+    pub fn begin(&self, number: usize, count: usize) -> bool {
+        let (begun, end) = (number as u64, count as u64);
+        self.slot.claim().begin(Progress { begun, span: 1, end: end.min(MOST.0) }) > 0
+    }
+
+    /// Answer, if the results need no reducer, and there is memory for it; else nothing is done.
+    pub fn answer(&self, mid: u64, part: &Part<'py>) -> PyResult<bool> {
+        if part.errors.is_some() {
+            return Ok(false);
+        }
+        let (first, count) = (part.first as u32, part.values.len() as u32);
+        let end = AnswerEnd { mid, first, count, kind: if count == 1 { ONE } else { MANY } };
+        match self.pickle_and_put(&part.values, &end) {
+            Err(error) if error.is_instance_of::<PyMemoryError>(self.link.py()) => Ok(false),
+            done => done,
+        }
+    }
+
+    fn pickle_and_put(&self, values: &Bound<'py, PyList>, end: &AnswerEnd) -> PyResult<bool> {
+        let value = if end.kind == ONE { values.get_item(0)? } else { values.as_any().clone() };
+        if let Some(pickle) = Pickle::of(&value) {
+            return self.put(&pickle.parts(), end);
+        }
+        if !values.iter().all(|value| is_scalar(&value)) {
+            return Ok(false);
+        }
+        self.put(&[self.dumps.call1((value, PROTOCOL))?.cast::<PyBytes>()?.as_bytes()], end)
+    }
+
+    fn put(&self, pickle: &[&[u8]], end: &AnswerEnd) -> PyResult<bool> {
+        let end = end.bytes();
+        let parts: Vec<&[u8]> = pickle.iter().copied().chain([&end[..]]).collect();
+        self.answers.put_whole(self.link.py(), &parts).map(|()| true)
+    }
+}
+
+/// Of the types that pickle by C alone, whatever is registered for them?
+fn is_scalar(value: &Bound<'_, PyAny>) -> bool {
+    value.is_exact_instance_of::<PyInt>()
+        || value.is_none()
+        || value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyBool>()
+        || value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyBytes>()
+}

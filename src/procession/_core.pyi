@@ -376,6 +376,7 @@ def loads(data: Any) -> Any:
 
 # ---- workers ------------------------------------------------------------------------------
 
+@disjoint_base
 class TaskGuard:
     """Tells whether a task runs."""
 

@@ -32,6 +32,20 @@ class Waited(Protocol):
         """Is it over?  Asked often, by any thread; must be quick and run no user's code."""
 
 
+class Until:
+    """Something to wait for, by the function that tells whether it is over."""
+
+    __slots__ = ("_is_over",)
+
+    def __init__(self, is_over: Callable[[], bool]) -> None:
+        self._is_over = is_over
+
+    @property
+    def done(self) -> bool:
+        """See Waited."""
+        return self._is_over()
+
+
 class Bell:
     """Wakes one thread.  Made of one lock, so that even a finalizer may ring it, at any moment."""
 

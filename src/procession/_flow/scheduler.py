@@ -38,7 +38,7 @@ from .channel import (
     Notes,
     opener,
 )
-from .helping import Helpers, Waited
+from .helping import Helpers, Until, Waited
 from .job import Callbacks, Flight, Job
 from .loss import doomed, pieces, remains, singly
 from .sharing import Sharing
@@ -47,18 +47,6 @@ GLANCE = 64
 """Messages after which who submits looks for answers: or a program that never asks would pile them up."""
 MANY = 64
 """Looks for answers after which a thread that drains looks whether its own has come."""
-
-
-class Idle:
-    """To wait for: every job is done, and nothing is being read in order to be sent."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-
-    @property
-    def done(self) -> bool:
-        """See Waited."""
-        return self._scheduler.is_idle
 
 
 class Scheduler:
@@ -75,7 +63,8 @@ class Scheduler:
         self.feeds: set[Any] = set()
         self.lock = RLock()
         self.helpers = Helpers(self.receive, channel.nudge)
-        self.idle = Idle(self)
+        # Every job is done, and nothing is being read in order to be sent.
+        self.idle = Until(lambda: self.is_idle)
         self.open = opener(channel)
         self._channel = channel
         self._callbacks = callbacks

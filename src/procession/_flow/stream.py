@@ -14,6 +14,7 @@ from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .helping import Until
 from .job import Job
 from .task import Call
 
@@ -27,18 +28,6 @@ Outcome = tuple[Any, BaseException | None]
 
 MANY = 32
 """Most answers that a consumer opens before it takes from them."""
-
-
-class _News:
-    """To wait for: the consumer of a stream has something to take, be it the end."""
-
-    def __init__(self, is_there: Callable[[], bool]) -> None:
-        self._is_there = is_there
-
-    @property
-    def done(self) -> bool:
-        """See Waited."""
-        return self._is_there()
 
 
 class Stream(Job):
@@ -60,7 +49,8 @@ class Stream(Job):
         self._fatal: BaseException | None = None
         self._taking = RLock()
         self._abandoned = False
-        self.news = _News(self._has_news)
+        # The consumer has something to take, be it the end.
+        self.news = Until(self._has_news)
         super().__init__(pool, call, None, None)
 
     # ---- told by the scheduler and the feed

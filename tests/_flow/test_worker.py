@@ -1,7 +1,9 @@
 """The loop of a worker, on a link that writes down what it is told."""
 
+import multiprocessing
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -200,26 +202,34 @@ def test_an_initializer_that_fails(error: BaseException) -> None:
     assert not link.answers
 
 
-def test_main_ends_with_an_exit_code_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with pytest.raises(SystemExit) as caught:
-            worker.main(Notebook(), (raise_it, (LookupError(),)), None)
-        worker.main(Notebook(), (None, ()), None)
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+# ---- the whole life, which changes the process that leads it ---------------------------------
+
+
+def in_a_child(check: Callable[..., None], *args: Any) -> None:
+    child = multiprocessing.get_context("fork").Process(target=check, args=args)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+
+
+def test_main_ends_with_an_exit_code_then() -> None:
+    in_a_child(expect_exit_codes)
+
+
+def expect_exit_codes() -> None:
+    with pytest.raises(SystemExit) as caught:
+        worker.main(Notebook(), (raise_it, (LookupError(),)), None)
     assert caught.value.code == 1
+    worker.main(Notebook(), (None, ()), None)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, print])
 def test_a_programs_own_sigint_handler_stays(handler: Any) -> None:
-    before = signal.signal(signal.SIGINT, handler)
-    terminate = signal.getsignal(signal.SIGTERM)
-    try:
-        worker.main(Notebook(), (None, ()), None)
-        assert signal.getsignal(signal.SIGINT) is handler
-    finally:
-        signal.signal(signal.SIGINT, before)
-        signal.signal(signal.SIGTERM, terminate)
+    in_a_child(expect_to_keep, handler)
+
+
+def expect_to_keep(handler: Any) -> None:
+    signal.signal(signal.SIGINT, handler)
+    worker.main(Notebook(), (None, ()), None)
+    assert signal.getsignal(signal.SIGINT) is handler

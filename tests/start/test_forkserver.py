@@ -149,13 +149,21 @@ def test_a_mask_of_the_thread_that_starts_the_server_is_no_childs(ctx: Any) -> N
     assert child.exitcode == -signal.SIGTERM
 
 
-def test_a_child_holds_no_pipe_that_it_was_not_given(ctx: Any) -> None:
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_child_holds_no_pipe_that_it_was_not_given(ctx: Any, fresh: bool) -> None:
+    if fresh:
+        # It is asked for a child before it has forked one in advance.
+        forkserver._forkserver._stop()
+        assert ended(ctx, expect_few_descriptors, standard_streams()) == 0
     others = [started(ctx, wait_on, event) for event in [ctx.Event()] * 2]
-    mine = {os.readlink(f"/proc/self/fd/{fd}") for fd in range(3)}
-    assert ended(ctx, expect_few_descriptors, mine) == 0
+    assert ended(ctx, expect_few_descriptors, standard_streams()) == 0
     for other in others:
         other.kill()
         other.join(LONG)
+
+
+def standard_streams() -> set[str]:
+    return {os.readlink(f"/proc/self/fd/{fd}") for fd in range(3)}
 
 
 def expect_few_descriptors(standard: set[str]) -> None:

@@ -136,12 +136,15 @@ class _Server:
         try:
             if not request.fds:
                 raise OSError(errno.EMFILE, "the server has no room for descriptors")
-            while not self._hand_over(request, self._spares.popleft() if self._spares else self._fork()):
+            while not self._hand_over(request, self._next(request.fds)):
                 pass  # it was killed while it waited
         except OSError as error:
             self._tell(wire.REFUSED, request.serial, error.errno or 0)
         wire.close_all(request.fds)
         self._wanted = SPARE
+
+    def _next(self, fds: list[int]) -> _Spare:
+        return self._spares.popleft() if self._spares else self._fork(fds)
 
     def _hand_over(self, request: Message, spare: _Spare) -> bool:
         try:
@@ -158,12 +161,14 @@ class _Server:
         with suppress(OSError):  # gone; the next line that reads notices
             wire.send(self._requests, Message(kind, serial, value))
 
-    def _fork(self) -> _Spare:
+    def _fork(self, fds: list[int]) -> _Spare:
+        """`fds`: of a request that is here already; whoever it goes to gets its own."""
         ours, theirs = wire.pair()
         private.keep(ours)
         try:
             pid = os.fork()
             if pid == 0:
+                wire.close_all(fds)
                 wait_for_request(theirs, *self._for_children)
             _family.forked(pid)
         except OSError:
@@ -175,7 +180,7 @@ class _Server:
 
     def _fork_in_advance(self) -> None:
         try:
-            self._spares.append(self._fork())
+            self._spares.append(self._fork([]))
         except OSError:
             self._wanted = 0  # until there is a request; a reason will be given then
 

@@ -10,13 +10,18 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 
 
+def processors() -> int:
+    """Processors in this process's affinity.  Asked quickly, unlike `usable_cpus`."""
+    return len(os.sched_getaffinity(0))
+
+
 def usable_cpus() -> int:
     """Processors in this process's affinity, or fewer where its cgroup grants less time; at least 1.
 
     A limit of one and a half processors counts as two.  What the user has said by
     `-X cpu_count` or PYTHON_CPU_COUNT (Python 3.13 and later) counts more than both.
     """
-    bound = len(os.sched_getaffinity(0))
+    bound = processors()
     said = os.process_cpu_count() if hasattr(os, "process_cpu_count") else bound
     if said is not None and said != bound:
         return said

@@ -18,7 +18,7 @@ from typing import Any
 
 from . import _alias, _default
 from . import _private as private
-from ._cpus import usable_cpus
+from ._cpus import processors, usable_cpus
 from ._flow import engine
 from ._flow.classic import classic
 from ._flow.feed import Feed
@@ -244,7 +244,7 @@ class Pool(_std.Pool):
         return self._maxtasksperchild is not None
 
     def _lengths(self, items: Sequence[Any], unit: int) -> Iterable[int]:
-        return even(items, unit) if self._sends_units else shares(items, unit, self._processes)
+        return even(items, unit) if self._sends_units else shares(items, unit, self._processes, processors)
 
     def _imap(self, kind: Any, func: Function, iterable: Iterable[Any], chunksize: int) -> Any:
         self._check_running()

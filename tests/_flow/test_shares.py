@@ -27,6 +27,13 @@ def test_the_last_are_short() -> None:
     assert list(shares(range(8), 1, 2)) == [1] * 8
 
 
+def test_many_items_are_not_for_more_workers_than_there_are_processors() -> None:
+    assert list(shares(range(20_000), 1, 64, lambda: 2)) == list(shares(range(20_000), 1, 2))
+    assert list(shares(range(20_000), 1, 64, lambda: 100)) == list(shares(range(20_000), 1, 64))
+    # Few may be long, and each is somebody else's.
+    assert list(shares(range(512), 1, 64, lambda: 2)) == [1] * 512
+
+
 def test_what_is_heavy_goes_in_smaller_messages() -> None:
     assert max(shares([bytes(HEAVY // 4)] * 1000, 1, 1)) <= 4
     assert max(shares([bytes(HEAVY)] * 1000, 5, 1)) == 5

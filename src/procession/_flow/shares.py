@@ -2,13 +2,13 @@
 
 A message costs some microseconds wherever it goes, so short tasks travel together.  Every message has
 no more than a worker's small share of what is left: the last ones are short, and nobody waits for
-somebody's long last message.  Where tasks differ more than that evens out, the scheduler cuts off
-what a busy worker has not begun.
+somebody's long last message.  Where tasks differ more than that evens out, or wait for something while
+workers have nothing to do, the scheduler cuts off what a busy worker has not begun.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from sys import getsizeof
 from typing import Any
@@ -24,9 +24,16 @@ MOST = 1 << 16
 """Most items of a message of more than one unit."""
 
 
-def shares(items: Sequence[Any], unit: int, workers: int) -> Iterator[int]:
-    """Lengths of messages for `items`, in whole units but for the last."""
+def shares(
+    items: Sequence[Any], unit: int, workers: int, processors: Callable[[], int] | None = None
+) -> Iterator[int]:
+    """Lengths of messages for `items`, in whole units but for the last.
+
+    Many items go to no more workers at first than there are `processors`, asked for only then.
+    """
     place, length = 0, len(items)
+    if processors is not None and length > unit * workers * PARTS:
+        workers = min(workers, processors())
     least = length // (unit * workers * LEAST)
     while place < length:
         units = max((length - place) // (unit * workers * PARTS), least)

@@ -31,7 +31,8 @@ class Sharing:
 
     def expect(self) -> None:
         """A message that can be cut is about to be sent."""
-        self.pause, self._next_look = PAUSE, 0.0
+        if self._next_look == math.inf:
+            self.pause, self._next_look = PAUSE, monotonic() + PAUSE
 
     def share(self, cuts: deque[Cut]) -> bool:
         """If it is time, cut off what a worker has not begun, and append that to `cuts`.

@@ -74,6 +74,7 @@ class Pool(_std.Pool):
         self._initargs = initargs
         self._ctx = context or _default.get_context()
         self._engine = self._new_engine()
+        self._scheduler = self._engine.scheduler
         self._pool = self._engine.crew.workers
         self._terminate = _util.Finalize(self, self._engine.end, exitpriority=15)
         self._state = RUN
@@ -117,9 +118,8 @@ class Pool(_std.Pool):
         after the other, before the result counts as ready.
         """
         self._check_running()
-        scheduler = self._engine.scheduler
-        call = Call(func, APPLY)
-        result: AsyncResult[Any] = ApplyResult(self, callback, error_callback, call=call)
+        scheduler = self._scheduler
+        result: AsyncResult[Any] = ApplyResult(self, callback, error_callback, call=Call(func, APPLY))
         scheduler.begin(result, scheduler.submit, result, 0, [(args, kwds)], once=True)
         return result
 
@@ -231,7 +231,7 @@ class Pool(_std.Pool):
         size = _checked_chunks(chunksize, len(items), self._processes)
         call = Call(func, mode, size if chunksize is not None or self._sends_units else 0)
         result: MapResult[Any] = MapResult(self, size, len(items), callback, error_callback, call=call)
-        scheduler = self._engine.scheduler
+        scheduler = self._scheduler
         if error is None:
             scheduler.begin(result, result.submit, items, self._lengths(items, call.unit))
         else:
@@ -251,21 +251,17 @@ class Pool(_std.Pool):
         if chunksize < 1:
             raise ValueError(f"Chunksize must be 1+, not {chunksize!r}")
         size = operator.index(chunksize)
-        scheduler = self._engine.scheduler
+        scheduler = self._scheduler
         stream = Stream(self, Call(func, EACH, size, size), ordered=kind is IMapIterator)
         feed = Feed(scheduler, stream, size, self._processes, single=self._sends_units)
         scheduler.begin(stream, feed.begin, iterable)
         return kind(stream, feed.refill, feed.orphan)
 
     @property
-    def _scheduler(self) -> Any:
-        return self._engine.scheduler
-
-    @property
     def _cache(self) -> dict[int, Any]:
         """What is pending.  Programs look at its length, so what has come is worked off first."""
-        self._engine.scheduler.drain()
-        return self._engine.scheduler.jobs
+        self._scheduler.drain()
+        return self._scheduler.jobs
 
     def _check_running(self) -> None:
         if self._state != RUN:

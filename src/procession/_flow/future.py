@@ -19,6 +19,9 @@ T = TypeVar("T")
 class ApplyResult(Job, _StdApplyResult[T]):
     """The result of `apply_async`; also called AsyncResult."""
 
+    _answer: Any = None
+    _outcome: tuple[bool, Any] | None = None
+
     def __init__(
         self,
         pool: Any,
@@ -27,8 +30,7 @@ class ApplyResult(Job, _StdApplyResult[T]):
         *,
         call: Call = SPENT,
     ) -> None:
-        self._answer: Any = None
-        super().__init__(pool, call, callback, error_callback)
+        Job.__init__(self, pool, call, callback, error_callback)
 
     def ready(self) -> bool:
         """Is the result there, and have the callbacks run?"""
@@ -66,7 +68,7 @@ class ApplyResult(Job, _StdApplyResult[T]):
 
     def outcome(self) -> tuple[bool, Any]:
         """See Job."""
-        known: tuple[bool, Any] | None = vars(self).get("_outcome")
+        known = self._outcome
         if known is None:
             # Whoever is first, all get the same object.
             known = vars(self).setdefault("_outcome", self._opened())
@@ -77,7 +79,7 @@ class ApplyResult(Job, _StdApplyResult[T]):
         answer = self._answer
         if answer is None:
             # Another thread has been quicker in the very moment.
-            return vars(self)["_outcome"]  # type: ignore[no-any-return]
+            return self._outcome  # type: ignore[return-value]
         values, errors = self._scheduler.open(answer)
         return (False, errors[0]) if errors else (True, values[0])
 
@@ -88,7 +90,7 @@ class ApplyResult(Job, _StdApplyResult[T]):
     def landed(self, mid: int) -> bool:
         """See Job."""
         # Else its message has landed because another was sent in its place.
-        return self._answer is not None or "_outcome" in vars(self)
+        return self._answer is not None or self._outcome is not None
 
     def fail(self, error: BaseException) -> None:
         """See Job."""

@@ -23,10 +23,13 @@ _numbers = count()
 class Job:
     """What the scheduler knows of a call: its number, whether all its messages have landed.
 
-    `complete`: every message has landed.  `done`, which is what those who wait ask for: the callbacks
-    have run too, if there are any.  The pool is held as long as something is pending, so that a pool
-    nobody else holds finishes its work.
+    `calls_back`: there is a callback.  `complete`: every message has landed.  `done`, which is what those
+    who wait ask for: the callbacks have run too, if there are any.  The pool is held as long as something
+    is pending, so that a pool nobody else holds finishes its work.
     """
+
+    complete = False
+    done = False
 
     one_fails_all: ClassVar[bool] = False
     """Would one error hide all other results?"""
@@ -40,14 +43,8 @@ class Job:
         self._job = next(_numbers)
         self._callback = callback
         self._error_callback = error_callback
+        self.calls_back = callback is not None or error_callback is not None
         self.call = call
-        self.complete = False
-        self.done = False
-
-    @property
-    def calls_back(self) -> bool:
-        """Is there a callback to be run before `done`?"""
-        return self._callback is not None or self._error_callback is not None
 
     def expect(self, mid: int) -> None:
         """A message is about to fly."""

@@ -23,7 +23,7 @@ from ..errors import TransferError
 from ..reduction import draft, dumps, loads, travels
 from .channel import ODD, RESULTS, Opened, Taken
 
-__all__ = ["MANY", "MIXED", "ONE", "OPEN", "SCALARS", "open_packed", "pack", "pack_error", "unpack_error"]
+__all__ = ["MANY", "MIXED", "ONE", "SCALARS", "open_packed", "pack", "pack_error", "unpack_error"]
 
 MANY = RESULTS
 """Kind of an answer: a list of results that need no reducer, pickled at once."""
@@ -31,8 +31,6 @@ ONE = ODD + 1
 """One result."""
 MIXED = ODD + 2
 """A list with an entry for each result: its pickle, or for an error what `pack_error` gives."""
-OPEN = ODD + 3
-"""A list of results, opened as they came."""
 
 SCALARS = frozenset({int, float, bool, str, bytes, type(None)})
 """Types that pickle by C alone, whatever is registered for them."""
@@ -65,8 +63,6 @@ def pack(values: list[Any], errors: dict[int, BaseException], carry: list[Any]) 
 
 def open_packed(kind: int, payload: Any, count: int, taken: Taken | None = None) -> Opened:
     """What `pack` packed, whatever stands behind it; `taken` as for `Channel.open`."""
-    if kind == OPEN:
-        return payload, {}
     if kind == MANY:
         return loads(payload), {}
     values: list[Any] = [None] * count

@@ -87,7 +87,11 @@ class Scheduler:
         job is forgotten then.
         """
         try:
-            self._enter(job)
+            self.jobs[job._job] = job
+            if job.calls_back:
+                self._callbacks.owe(job)
+            if self._why_over is not None:
+                self.fail(job, self._why_over())
             try:
                 self._channel.prepare(job.call, once=once)
             except Exception as error:
@@ -99,13 +103,6 @@ class Scheduler:
         except BaseException:
             self._forget(job)
             raise
-
-    def _enter(self, job: Job) -> None:
-        self.jobs[job._job] = job
-        if job.calls_back:
-            self._callbacks.owe(job)
-        if self._why_over is not None:
-            self.fail(job, self._why_over())
 
     def reject(self, job: Job, error: Exception) -> None:
         """Nothing of `job` can be sent."""
@@ -136,22 +133,19 @@ class Scheduler:
             self.flying[mid] = flight
             if flight.end > 1 and flight.is_long:
                 self._sharing.expect()
-            self._send(mid, flight)
+            try:
+                self._channel.send(mid, flight.call, flight.items, flight.start)
+            except Exception as error:
+                if raised_by_handler(error):
+                    raise
+                with self.lock:
+                    self._fail_or_part(mid, flight, Failed(error))
         except BaseException:
             # Nothing may fly that will never land.
             self.flying.pop(mid, None)
             job.landed(mid)
             raise
         flight.sent = True
-
-    def _send(self, mid: int, flight: Flight) -> None:
-        try:
-            self._channel.send(mid, flight.call, flight.items, flight.start)
-        except Exception as error:
-            if raised_by_handler(error):
-                raise
-            with self.lock:
-                self._fail_or_part(mid, flight, Failed(error))
 
     def _fail_or_part(self, mid: int, flight: Flight, answer: Any) -> None:
         """A message did not come across, and `answer` says why.  With the lock held."""
@@ -265,9 +259,13 @@ class Scheduler:
             self._fail_or_part(mid, flight, answer)
 
     def _land(self, mid: int, flight: Flight) -> None:
-        self.landed(flight.job, mid)
+        """With the lock held."""
+        job = flight.job
+        if job.landed(mid):
+            self._finish(job)
         self.flying.pop(mid, None)
-        self._look_whether_idle()
+        if not self.jobs:
+            self._look_whether_idle()
 
     def landed(self, job: Job, mid: int) -> None:
         """Tell `job` that message `mid` of it is answered in full."""
@@ -288,7 +286,8 @@ class Scheduler:
         job.close()
         self.jobs.pop(job._job, None)
         self.helpers.wake(job)
-        self._look_whether_idle()
+        if not self.jobs:
+            self._look_whether_idle()
 
     def _forget(self, job: Job) -> None:
         """Nobody will ask for it: its submission was broken off.  What flies of it lands unseen."""
@@ -297,7 +296,7 @@ class Scheduler:
             self._callbacks.due(job)
 
     def _look_whether_idle(self) -> None:
-        if not self.jobs and not self.flying:
+        if not self.flying:
             self.helpers.wake(self.idle)
 
     # ---- from the busy to the idle

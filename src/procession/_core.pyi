@@ -272,6 +272,11 @@ class Ring(Shared):
         """
     def offer(self, obj: object, /) -> bool:
         """Put what :func:`dumps_plain` gives, as ``put(data, False)``; False where it gives None."""
+    def put_task(self, mid: int, key: int, text: bytes, prompt: int, mode: int, items: object) -> bool:
+        """Put a message to workers, see ``_flow.wire``, if C alone pickles `items`; else False.
+
+        Waits as long as that takes.  Raises what `put` and pickle raise, nothing put.
+        """
     def put_many(self, items: Iterable[Any], block: bool = True, timeout: float | None = None) -> int:
         """Append messages in order, small ones under one lock; gives how many were put.
 

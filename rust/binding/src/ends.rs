@@ -5,18 +5,18 @@ use crate::pickle::Pickle;
 use crate::ring::Ring;
 use crate::serve::{Message, Part};
 use crate::taken::{Taken, big_buffer};
+use crate::tasks::{is_scalar, pickled};
 use crate::waiting::Limit;
 use crate::wire::{AnswerEnd, TaskEnd};
 use procession_core::claims::{MOST, Progress};
 use procession_core::ring::Slot;
 use pyo3::exceptions::{PyBaseException, PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyList, PyString};
+use pyo3::types::{PyBytes, PyList};
 
 /// Kinds of answers, see `_flow/outcome.py`: scalars, in a list or one alone.
 const MANY: u8 = 0;
 const ONE: u8 = 5;
-const PROTOCOL: u8 = 5;
 
 /// Tasks, answers, claims, and the place in these.
 pub type Rings<'py> = (Bound<'py, Ring>, Bound<'py, Ring>, Bound<'py, Claims>, i64);
@@ -28,7 +28,6 @@ pub struct Ends<'a, 'py> {
     answers: &'a Ring,
     slot: Slot<'a>,
     loads: Bound<'py, PyAny>,
-    dumps: Bound<'py, PyAny>,
     /// The last function: most messages have that again.
     known: Option<Known<'py>>,
 }
@@ -54,14 +53,12 @@ impl<'a, 'py> Ends<'a, 'py> {
         if !tasks.get().is_kin(claims)? {
             return Err(PyTypeError::new_err("the claims belong to another family than the ring"));
         }
-        let pickle = link.py().import("_pickle")?;
         Ok(Ends {
             link,
             tasks: tasks.get(),
             answers: answers.get(),
             slot: slot(claims, *number)?,
-            loads: pickle.getattr("loads")?,
-            dumps: pickle.getattr("dumps")?,
+            loads: link.py().import("_pickle")?.getattr("loads")?,
             known: None,
         })
     }
@@ -174,22 +171,12 @@ impl<'a, 'py> Ends<'a, 'py> {
         if !values.iter().all(|value| is_scalar(&value)) {
             return Ok(false);
         }
-        self.put(&[self.dumps.call1((value, PROTOCOL))?.cast::<PyBytes>()?.as_bytes()], end)
+        self.put(&[pickled(&value)?.as_bytes()], end)
     }
 
     fn put(&self, pickle: &[&[u8]], end: &AnswerEnd) -> PyResult<bool> {
         let end = end.bytes();
         let parts: Vec<&[u8]> = pickle.iter().copied().chain([&end[..]]).collect();
-        self.answers.put_whole(self.link.py(), &parts).map(|()| true)
+        self.answers.put_whole(self.link.py(), &parts, 0).map(|()| true)
     }
-}
-
-/// Of the types that pickle by C alone, whatever is registered for them?
-fn is_scalar(value: &Bound<'_, PyAny>) -> bool {
-    value.is_exact_instance_of::<PyInt>()
-        || value.is_none()
-        || value.is_exact_instance_of::<PyFloat>()
-        || value.is_exact_instance_of::<PyBool>()
-        || value.is_exact_instance_of::<PyString>()
-        || value.is_exact_instance_of::<PyBytes>()
 }

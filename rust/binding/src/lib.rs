@@ -27,6 +27,7 @@ mod serve;
 mod shared;
 mod stream;
 mod taken;
+mod tasks;
 mod waiting;
 mod waitlist;
 mod wire;

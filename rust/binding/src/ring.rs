@@ -10,7 +10,9 @@ use crate::data::{Data, lost, new_bytes};
 use crate::gil;
 use crate::shared::{HandleTuple, Shared, attach, base, open, own, python};
 use crate::taken::{Taken, clear_up, no_memory};
+use crate::tasks;
 use crate::waiting::{Limit, Truth, wait};
+use crate::wire::TaskEnd;
 use procession_core::heap::{BlockKind, Held};
 use procession_core::lane::Lane;
 use procession_core::ring::{Got, Message, Quick, Ring as Core, Slot, Stop};
@@ -176,6 +178,24 @@ impl Ring {
         }
         let data = Data::of(data)?;
         self.put_message(py, &Message { data: data.bytes(), tag, carry: &objects }, limit)
+    }
+
+    fn put_task(
+        &self,
+        mid: u64,
+        key: i64,
+        text: &Bound<'_, PyBytes>,
+        prompt: u32,
+        mode: u8,
+        items: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let text = text.as_bytes();
+        tasks::put(
+            self,
+            &TaskEnd { mid, key, text: text.len(), prompt: prompt as usize, mode, odd: false },
+            text,
+            items,
+        )
     }
 
     #[pyo3(

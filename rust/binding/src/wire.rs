@@ -22,6 +22,18 @@ impl TaskEnd {
     /// Length in bytes.
     pub const SIZE: usize = 26;
 
+    /// As it is written.
+    pub fn bytes(&self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        bytes[..8].copy_from_slice(&self.mid.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.key.to_le_bytes());
+        bytes[16..20].copy_from_slice(&(self.text as u32).to_le_bytes());
+        bytes[20..24].copy_from_slice(&(self.prompt as u32).to_le_bytes());
+        bytes[24] = self.mode;
+        bytes[25] = self.odd.into();
+        bytes
+    }
+
     /// Of a message; None if it is too short for one.
     pub fn of(data: &[u8]) -> Option<(TaskEnd, &[u8])> {
         let (rest, end) = data.split_at_checked(data.len().checked_sub(Self::SIZE)?)?;

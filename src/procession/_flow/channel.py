@@ -192,10 +192,7 @@ def opener(channel: Channel) -> Callable[[Any], Opened]:
     """What opens answers of all kinds."""
 
     def opened(answer: Any) -> Opened:
-        if type(answer) is not tuple:
-            return answer.open()  # type: ignore[no-any-return]
-        # Most were opened when they were received.
-        return (answer[4], {}) if answer[3] == OPEN else channel.open(answer)
+        return channel.open(answer) if type(answer) is tuple else answer.open()
 
     return opened
 

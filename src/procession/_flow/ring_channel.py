@@ -23,6 +23,7 @@ from ..reduction import dumps, loads
 from . import outcome
 from .channel import (
     FAILED,
+    OPEN,
     READY,
     UNREAD,
     Answer,
@@ -36,7 +37,7 @@ from .channel import (
     Taken,
 )
 from .functions import Repertoire, Shelf
-from .task import APPLY, EACH, Call
+from .task import APPLY, Call
 from .wire import ANSWER_END, TASK_END, task_end
 
 _BATCH = 256
@@ -72,13 +73,12 @@ class RingChannel(Channel):
         """See Channel."""
         key, text, carry = call.wire
         odd = type(text) is not bytes
+        if not odd and not carry and self._tasks.put_task(mid, key, text, call.prompt, call.mode, items):
+            return
         contents: Any = (text, items) if odd else items
         text = b"" if odd else text
-        if _plain(call.mode, items):
-            data: Any = pickle.dumps(contents, _PROTOCOL)
-        else:
-            carry = list(carry)
-            data = _pickled(contents, carry, call, items, index)
+        carry = list(carry)
+        data = _pickled(contents, carry, call, items, index)
         end = text + TASK_END.pack(mid, key, len(text), call.prompt, call.mode, odd)
         self._tasks.put(data + end, True, None, mid, carry)
 
@@ -104,6 +104,8 @@ class RingChannel(Channel):
     def open(self, answer: Answer, taken: Taken | None = None) -> Opened:
         """See Channel."""
         _, _, count, kind, body = answer
+        if kind == OPEN:
+            return body, {}
         if kind in (UNREAD, FAILED):
             kind, count = outcome.MIXED, 1
         return outcome.open_packed(kind, body, count, taken)
@@ -163,20 +165,10 @@ class _Gone:
     def get(self, *_: Any) -> None:
         pass
 
-    put = interrupt = settle = read = wait_readable = cut = get
+    put = put_task = interrupt = settle = read = wait_readable = cut = get
 
     def qsize(self) -> int:
         return 0
-
-
-def _plain(mode: int, items: Sequence[Any]) -> bool:
-    """Can the C pickler do it alone, with nothing to look for?"""
-    if mode == EACH:
-        return outcome.SCALARS.issuperset(map(type, items))
-    if mode == APPLY:
-        ((args, kwds),) = items
-        return not kwds and type(args) is tuple and outcome.SCALARS.issuperset(map(type, args))
-    return False
 
 
 def _pickled(contents: Any, carry: list[Any], call: Call, items: Sequence[Any], index: int) -> bytes:

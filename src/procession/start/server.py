@@ -12,7 +12,7 @@ import pickle
 import signal
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from multiprocessing import process as _std
@@ -143,7 +143,7 @@ class _Server:
         wire.close_all(request.fds)
         self._wanted = SPARE
 
-    def _next(self, fds: list[int]) -> _Spare:
+    def _next(self, fds: Sequence[int]) -> _Spare:
         return self._spares.popleft() if self._spares else self._fork(fds)
 
     def _hand_over(self, request: Message, spare: _Spare) -> bool:
@@ -161,7 +161,7 @@ class _Server:
         with suppress(OSError):  # gone; the next line that reads notices
             wire.send(self._requests, Message(kind, serial, value))
 
-    def _fork(self, fds: list[int]) -> _Spare:
+    def _fork(self, fds: Sequence[int]) -> _Spare:
         """`fds`: of a request that is here already; whoever it goes to gets its own."""
         ours, theirs = wire.pair()
         private.keep(ours)

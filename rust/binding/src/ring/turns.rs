@@ -5,7 +5,7 @@ use crate::carried;
 use crate::gil;
 use crate::taken::{Taken, no_memory};
 use crate::waiting::{Limit, wait};
-use procession_core::ring::{INLINE, Message, Quick};
+use procession_core::ring::{Message, Quick};
 use pyo3::prelude::*;
 
 /// How many messages are taken before others have a turn.
@@ -13,16 +13,13 @@ const TURN: usize = 256;
 
 impl Ring {
     /// One message of these parts, waiting as long as that takes.
-    pub(crate) fn put_whole(&self, py: Python<'_>, parts: &[&[u8]]) -> PyResult<()> {
+    pub(crate) fn put_whole(&self, py: Python<'_>, parts: &[&[u8]], tag: u64) -> PyResult<()> {
         let core = self.core()?;
-        let length: usize = parts.iter().map(|part| part.len()).sum();
-        if length <= INLINE {
-            return self
-                .put_message(py, &Message { data: &parts.concat(), tag: 0, carry: &[] }, Limit::Never)
-                .map(drop);
+        if let Quick::Done(()) = core.put_parts_quick(parts, tag) {
+            return Ok(());
         }
-        let message = Message { data: &[], tag: 0, carry: &[] };
-        wait(py, Limit::Never, |patience| core.put_big(parts, &message, patience)).map(drop)
+        let message = Message { data: &[], tag, carry: &[] };
+        wait(py, Limit::Never, |patience| core.put_parts(parts, &message, patience)).map(drop)
     }
 
     /// What is there, at most `limit` messages, under one lock; and whether there may be more that

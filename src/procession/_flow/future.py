@@ -22,16 +22,6 @@ class ApplyResult(Job, _StdApplyResult[T]):
     _answer: Any = None
     _outcome: tuple[bool, Any] | None = None
 
-    def __init__(
-        self,
-        pool: Any,
-        callback: Callback | None = None,
-        error_callback: Callback | None = None,
-        *,
-        call: Call = SPENT,
-    ) -> None:
-        Job.__init__(self, pool, call, callback, error_callback)
-
     def ready(self) -> bool:
         """Is the result there, and have the callbacks run?"""
         if not self.done:

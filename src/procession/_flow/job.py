@@ -35,7 +35,12 @@ class Job:
     """Would one error hide all other results?"""
 
     def __init__(
-        self, pool: Any, call: Call, callback: Callback | None, error_callback: Callback | None
+        self,
+        pool: Any,
+        callback: Callback | None = None,
+        error_callback: Callback | None = None,
+        *,
+        call: Call = SPENT,
     ) -> None:
         self._pool = pool
         # A Scheduler; not named here, since its module imports this one.

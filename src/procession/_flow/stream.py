@@ -51,7 +51,7 @@ class Stream(Job):
         self._abandoned = False
         # The consumer has something to take, be it the end.
         self.news = Until(self._has_news)
-        super().__init__(pool, call, None, None)
+        super().__init__(pool, call=call)
 
     # ---- told by the scheduler and the feed
 

@@ -39,6 +39,26 @@ def test_a_result_that_nobody_asks_for_keeps_its_own_array_only(ctx: Any, count:
     pool.join()
 
 
+def beside_text(number: int) -> Any:
+    return array(number), "a" * 20_000
+
+
+def now_and_then(number: int) -> Any:
+    return array(number) if number % 10 == 9 else str(number) * 20_000
+
+
+def test_arrays_and_what_is_as_long_without_any_come_in_one_message_or_together(ctx: Any) -> None:
+    with ctx.Pool(2) as pool:
+        rows, text = pool.apply(beside_text, (7,))
+        assert rows[5] == 7
+        assert len(text) == 20_000
+        results = [pool.apply_async(now_and_then, (number,)) for number in range(40)]
+        for number, result in enumerate(results):
+            found = result.get(LONG)
+            assert found[5] == number if number % 10 == 9 else found == str(number) * 20_000
+    pool.join()
+
+
 # ---- a received array that goes back ---------------------------------------------------------
 
 

@@ -91,7 +91,7 @@ def load_again(data: Any, taken: list[Any]) -> Any:
     Those are appended to `taken` as they are taken: where a signal handler raised in the midst of
     it, the same can be loaded again, with the same list.
     """
-    if __name__.encode() not in bytes(data[:_HEAD]):
+    if __name__.encode() not in bytes(memoryview(data)[:_HEAD]):
         return pickle.loads(data)
     contents, *buffers = _Unfolded(BytesIO(data)).load().args
     for take in buffers[len(taken) :]:

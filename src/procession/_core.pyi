@@ -415,6 +415,24 @@ def take_answers(ring: Ring, most: list[int]) -> list[tuple[int, int, int, int, 
 # ---- streams ------------------------------------------------------------------------------
 
 @final
+class Relay(Shared):
+    """Hands small messages from sender to receiver, beside a stream in one direction, where one looks out.
+
+    Used by the stream's :class:`Stream`; who sends or receives without that counts here.  Not to be
+    pickled: who joins later would not count what went before.
+    """
+
+    def __new__(cls) -> Self: ...
+    def count_sent(self) -> None:
+        """A message is about to go into the stream."""
+    def count_unsent(self) -> None:
+        """Nothing of it has."""
+    def count_received(self) -> None:
+        """A message has come out of the stream."""
+    def close(self) -> None:
+        """From now on all messages go by the stream: somebody uses that who does not count."""
+
+@final
 class Stream:
     """Small messages on a local socket or a pipe, each in one attempt.
 
@@ -422,7 +440,7 @@ class Stream:
     Every method does nothing with other descriptors.  A stream is for one descriptor.
     """
 
-    def __new__(cls) -> Self: ...
+    def __new__(cls, relay: Relay | None = None) -> Self: ...
     def send(self, fd: int, data: Any) -> bool:
         """Send `data` whole; False if it is longer than 4,092 bytes, there is no room, or `fd` is no
         pipe, nor a socket of this machine.  Raises as :meth:`Ring.put` for what has no bytes."""

@@ -11,7 +11,9 @@ A handler may run as soon as a system call has returned, before its result has a
 are appended to a list within C code: ``results.extend(map(os.read, (fd,), (size,)))``.
 
 A small message on a pipe or a local socket goes, and is taken, in one native step; all else takes
-the long way, which goes on with what that step began to receive.
+the long way, which goes on with what that step began to receive.  A smaller one goes by a relay, if
+both ends use one, from a sender to a receiver that looks out for it at that very moment; all the others
+are counted there, so that none overtakes another.
 
 Used by :mod:`procession.connection`.
 """
@@ -46,15 +48,21 @@ class _Box:
     """One direction of a stream."""
 
     def __init__(self) -> None:
+        self._relay: _family.Relay | None = None
         self.reset()
         _boxes.add(self)
         private.undo(_after_fork)
 
     def reset(self) -> None:
         """Forget half a message, and who was at it: in a forked child it is the parent's."""
-        self._stream = _family.Stream()
+        self._stream = _family.Stream(self._relay)
         # Recursive, for a signal handler that sends where the thread it interrupts waits to.
         self._turn = threading.RLock()
+
+    def join(self, relay: _family.Relay) -> None:
+        """Use this relay, as the other end does; to be said before anything is sent."""
+        self._relay = relay
+        self._stream = _family.Stream(relay)
 
 
 def _refuse() -> None:
@@ -87,9 +95,11 @@ class _Sending:
 
     def left(self) -> list[memoryview]:
         """What must still go out: not the message, if nothing of it has."""
-        done = sum(self.counts)
-        begun = done > sum(map(len, self.overdue))
-        return _after(done, self.parts if begun else self.overdue)
+        return _after(sum(self.counts), self.parts if self.is_begun() else self.overdue)
+
+    def is_begun(self) -> bool:
+        """Has anything of the message itself gone out?"""
+        return sum(self.counts) > sum(map(len, self.overdue))
 
 
 class Outbox(_Box):
@@ -112,12 +122,16 @@ class Outbox(_Box):
             if interrupted is not None and interrupted.is_amid():
                 _refuse()
             sending = self._sending = _Sending(self._overdue, head, data)
+            if self._relay is not None:
+                self._relay.count_sent()
             try:
                 _write(fd, sending)
             finally:
                 # Copied: the sender may use its buffer for something else.
                 self._overdue = [memoryview(bytes(part)) for part in sending.left()]
                 self._sending = interrupted
+                if self._relay is not None and not sending.is_begun():
+                    self._relay.count_unsent()
 
 
 def _write(fd: int, sending: _Sending) -> None:
@@ -166,6 +180,11 @@ class Inbox(_Box):
         self._body: list[bytes] = []  # of a small message
         self._buffer: io.BytesIO | None = None  # of a large one
         self._counts: list[int] = []
+
+    def _done(self) -> None:
+        self._forget()
+        if self._relay is not None:
+            self._relay.count_received()
 
     def receive(self, fd: int, limit: int | None = None) -> bytes | None:
         """Wait for the next message and read it.
@@ -226,7 +245,7 @@ class Inbox(_Box):
 
     def _whole(self, fd: int, size: int) -> bytes:
         data = self._small(fd, size) if size <= _SMALL and self._buffer is None else self._large(fd, size)
-        self._forget()
+        self._done()
         return data
 
     def _small(self, fd: int, size: int) -> bytes:
@@ -253,7 +272,7 @@ class Inbox(_Box):
             self._buffer = io.BytesIO(bytes(len(target)))
             self._buffer.write(target[: sum(self._counts)])
             raise
-        self._forget()
+        self._done()
 
     def _fill(self, fd: int, view: memoryview) -> None:
         while (got := sum(self._counts)) < len(view):

@@ -1,8 +1,9 @@
 """Connections: Pipe, Connection, wait, and the stdlib's listeners and clients, which give ours.
 
-A Connection is a descriptor and nothing else: it is readable exactly while a message waits, no
-message is read ahead, and what goes over it is what the stdlib's Connection sends and expects, so
-either end may be the stdlib's.  Any number of threads may share one.
+A Connection is a descriptor: it is readable exactly while a message waits, no message is read ahead,
+and what goes over it is what the stdlib's Connection sends and expects, so either end may be the
+stdlib's.  Any number of threads may share one.  Between the ends of a Pipe a small message goes from hand to
+hand instead, where a receiver looks out for it; as soon as the descriptor is known to anybody, all go by it.
 
 The names of the stdlib's module that are not here are its own.
 """
@@ -58,10 +59,22 @@ class Connection(_Base):
     def __init__(self, handle: SupportsIndex, readable: bool = True, writable: bool = True) -> None:
         super().__init__(handle, readable, writable)
         self._inbox, self._outbox = Inbox(), Outbox()
+        self._relays: tuple[_family.Relay, ...] = ()
         self._sent: deque[Any] = deque(maxlen=_KEPT)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), _handles.DupFd(self.fileno()), self._readable, self._writable)
+
+    def fileno(self) -> int:
+        """The descriptor, for `select` and its like.  Raises OSError if this end is closed.
+
+        Once it is known, messages from and to this end go by nothing else, and somewhat slower.
+        """
+        # Whoever gets to know it may send by it, and does not count that.
+        for relay in self._relays:
+            relay.close()
+        self._relays = ()
+        return self._watched()
 
     def send(self, obj: object) -> None:
         """Send an object, to be taken by `recv` on the other end; waits while there is no room.
@@ -122,6 +135,22 @@ class Connection(_Base):
     def _poll(self, timeout: float | None) -> bool:
         return bool(wait([self], timeout))
 
+    # ---- what is ours alone
+
+    def _watched(self) -> int:
+        """The descriptor, for who only looks whether it is readable."""
+        self._check_closed()
+        fd: int = self._handle
+        return fd
+
+    def _join(self, inward: _family.Relay | None, outward: _family.Relay | None) -> Connection:
+        if inward is not None:
+            self._inbox.join(inward)
+        if outward is not None:
+            self._outbox.join(outward)
+        self._relays = tuple(relay for relay in (inward, outward) if relay is not None)
+        return self
+
     if TYPE_CHECKING:
 
         def _check_closed(self) -> None: ...
@@ -153,11 +182,26 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     """
     if not duplex:
         reader, writer = os.pipe()
-        return Connection(reader, writable=False), Connection(writer, readable=False)
+        relay = _relay()
+        return (
+            Connection(reader, writable=False)._join(relay, None),
+            Connection(writer, readable=False)._join(None, relay),
+        )
     ends = socket.socketpair()
     for end in ends:
         end.setblocking(True)  # whatever socket.setdefaulttimeout says
-    return Connection(ends[0].detach()), Connection(ends[1].detach())
+    there, back = _relay(), _relay()
+    return (
+        Connection(ends[0].detach())._join(back, there),
+        Connection(ends[1].detach())._join(there, back),
+    )
+
+
+def _relay() -> _family.Relay | None:
+    try:
+        return _family.Relay()
+    except (OSError, MemoryError, RuntimeError):
+        return None  # no shared memory is to be had: then all goes by the descriptor
 
 
 # ---- waiting -------------------------------------------------------------------------------
@@ -180,7 +224,10 @@ def wait(object_list: Iterable[Any], timeout: float | None = None) -> list[Any]:
 
 def _descriptor(thing: Any) -> int:
     try:
-        fd = thing if isinstance(thing, int) else int(thing.fileno())
+        if isinstance(thing, Connection):
+            fd = thing._watched()
+        else:
+            fd = thing if isinstance(thing, int) else int(thing.fileno())
     except (AttributeError, TypeError, ValueError):
         raise ValueError(f"this is no connection, socket, sentinel or descriptor: {thing!r}") from None
     if fd < 0:

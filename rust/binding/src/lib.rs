@@ -20,6 +20,7 @@ mod onward;
 mod pickle;
 mod plain;
 mod readiness;
+mod relay;
 mod ring;
 mod scalar;
 mod semlock;
@@ -52,6 +53,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<readiness::Readiness>()?;
     module.add_class::<claims::Claims>()?;
     module.add_class::<carried::Hold>()?;
+    module.add_class::<relay::Relay>()?;
     module.add_class::<stream::Stream>()?;
     module.add_function(wrap_pyfunction!(pickle::dumps_plain, module)?)?;
     module.add_function(wrap_pyfunction!(pickle::loads, module)?)?;

@@ -4,7 +4,7 @@
 //! Reading order: [`member`] (who is alive), [`mutex`] (a lock whose dead holder is noticed),
 //! [`heap`] (blocks, objects, and what happens to those of the dead), then the primitives
 //! [`semlock`] (and [`circle`], where its waiters tell what they wait for), [`semaphore`], [`event`],
-//! [`waitlist`], and [`ring`] over [`lane`] and [`claims`].
+//! [`waitlist`], [`relay`], and [`ring`] over [`lane`] and [`claims`].
 //!
 //! Two rules hold everywhere:
 //! - *A commit is one store.* Each structure is consistent after every instruction, so a process
@@ -28,6 +28,7 @@ pub mod member;
 pub mod mutex;
 #[cfg(not(loom))]
 pub mod process;
+pub mod relay;
 #[cfg(not(loom))]
 pub mod ring;
 pub mod semaphore;

@@ -21,6 +21,8 @@ mod kit;
 mod lane;
 #[path = "loom/mutex.rs"]
 mod mutex;
+#[path = "loom/relay.rs"]
+mod relay;
 #[path = "loom/semlock.rs"]
 mod semlock;
 #[path = "loom/waitlist.rs"]

@@ -56,6 +56,8 @@ pub enum BlockKind {
     Claims = 21,
     /// An object: bytes for one receiver, in whose hands it becomes plain memory.
     Buffer = 22,
+    /// An object: [`crate::relay::Relay`].
+    Relay = 23,
 }
 
 /// Kinds from here on are objects.

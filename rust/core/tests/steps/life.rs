@@ -4,6 +4,7 @@ use crate::kit::{fork, kill, memory, message, number, patient, reap, take, withi
 use crate::things::{CHILDS, FIRST, Things, put, semlock, size};
 use procession_core::claims::Progress;
 use procession_core::heap::{BlockKind, Held, family};
+use procession_core::relay::ROOM;
 use procession_core::ring::{Found, Got, Message, Quick, Ring};
 use procession_core::semlock::Taken;
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub fn live(things: &Things) {
     claim(things);
     locks(things);
     waiting(things);
+    by_hand(things);
     blocks(things);
     objects(things);
     buffers(things);
@@ -106,6 +108,16 @@ fn waiting(things: &Things) {
         }
         assert_eq!(notified, 3);
     });
+}
+
+fn by_hand(things: &Things) {
+    for number in 0..3u8 {
+        let lookout = things.relay().announce(2).expect("nobody else looks out");
+        assert!(things.relay().give(|| 1, &[&[number], b"!"]) && lookout.has_come());
+        let mut place = [0; ROOM];
+        assert_eq!(lookout.end(&mut place), Some(2));
+        assert_eq!(place[..2], [number, b'!']);
+    }
 }
 
 fn blocks(things: &Things) {

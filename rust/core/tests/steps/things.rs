@@ -4,6 +4,7 @@ use crate::kit::{Counter, drain, memory, message, number, patient, take, within}
 use procession_core::circle::{Vigil, Who};
 use procession_core::event::Event;
 use procession_core::heap::{BlockKind, Heap, Held};
+use procession_core::relay::{ROOM, Relay};
 use procession_core::ring::{Message, Ring, Slot};
 use procession_core::semlock::{Caller, Kind, SemLock, Taken};
 use procession_core::wait::End;
@@ -28,6 +29,7 @@ pub struct Things {
     pub semaphore: Held,
     pub event: Held,
     pub list: Held,
+    pub relay: Held,
     pub got: Counter,
     pub answered: Counter,
 }
@@ -71,6 +73,7 @@ impl Things {
             ),
             event: hold(heap, BlockKind::Event, Event::default()),
             list: hold(heap, BlockKind::WaitList, WaitList::default()),
+            relay: hold(heap, BlockKind::Relay, Relay::default()),
             got: Counter::new(heap),
             answered: Counter::new(heap),
         };
@@ -122,6 +125,22 @@ impl Things {
         unsafe { self.heap.at::<Event>(self.event.offset()) }
     }
 
+    pub fn relay(&self) -> &Relay {
+        // SAFETY: an object of kind Relay.
+        unsafe { self.heap.at::<Relay>(self.relay.offset()) }
+    }
+
+    /// Nothing comes by it that was not given since, whether or not it still serves.
+    fn check_relay(&self) {
+        let Some(lookout) = self.relay().announce(u64::MAX) else {
+            return;
+        };
+        let given = self.relay().give(|| 2, &[b"after"]);
+        let mut place = [0; ROOM];
+        let got = lookout.end(&mut place).map(|length| place[..length].to_vec());
+        assert_eq!(got, given.then(|| b"after".to_vec()));
+    }
+
     pub fn with_list<R>(&self, work: impl FnOnce(&WaitList, &Surroundings) -> R) -> R {
         let heap = &self.heap;
         let around = Surroundings {
@@ -145,6 +164,7 @@ impl Things {
         self.check_rings();
         self.check_claims();
         self.check_locks();
+        self.check_relay();
         self.event().clear();
         self.event().set();
         assert!(within(LIMIT, |patience| self.event().wait(patience)).is_ok());

@@ -1,5 +1,6 @@
 """Messages to workers in one native call: which go that way, and what is in them."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -47,6 +48,12 @@ def test_plain_items_go(mode: int, items: Any) -> None:
     assert type(loads(data)) is type(items)
     assert task_end(data) == (7, -1, len(b"name"), 3, mode, 0)
     assert data[: -TASK_END.size].endswith(b"name")
+
+
+def test_numbers_may_be_as_large_as_those_of_the_interpreter() -> None:
+    ring = _family.Ring()
+    assert ring.put_task(2**64 - 1, -(2**63), b"", sys.maxsize, EACH, [1])
+    assert task_end(ring.take(False)) == (2**64 - 1, -(2**63), 0, sys.maxsize, EACH, 0)
 
 
 @pytest.mark.parametrize(("mode", "items"), OTHERS)

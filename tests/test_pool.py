@@ -4,6 +4,7 @@ import multiprocessing
 import multiprocessing.pool
 import operator
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -97,7 +98,7 @@ def test_ready_comes_true_without_waiting(pool: Any) -> None:
 # ---- map -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("chunksize", [None, 1, 3, 100, 10_000])
+@pytest.mark.parametrize("chunksize", [None, 1, 3, 100, 10_000, sys.maxsize])
 @pytest.mark.parametrize("length", [0, 1, 2, 100])
 def test_map(pool: Any, length: int, chunksize: int | None) -> None:
     expected = [i * i for i in range(length)]
@@ -196,6 +197,12 @@ def test_chunks_are_counted_in_whole_numbers(pool: Any) -> None:
     for method in (pool.map, pool.imap):
         with pytest.raises(TypeError):
             method(square, [1], 1.5)
+
+
+def test_chunks_may_be_longer_than_any_input(pool: Any) -> None:
+    items = [{i} for i in range(3)]
+    for method in (pool.map, pool.imap, pool.imap_unordered):
+        assert list(method(identity, items, sys.maxsize)) == items
 
 
 @pytest.mark.parametrize("chunksize", [0, -1])

@@ -185,17 +185,12 @@ impl Ring {
         mid: u64,
         key: i64,
         text: &Bound<'_, PyBytes>,
-        prompt: u32,
+        prompt: usize,
         mode: u8,
         items: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         let text = text.as_bytes();
-        tasks::put(
-            self,
-            &TaskEnd { mid, key, text: text.len(), prompt: prompt as usize, mode, odd: false },
-            text,
-            items,
-        )
+        tasks::put(self, &TaskEnd { mid, key, text: text.len(), prompt, mode, odd: false }, text, items)
     }
 
     #[pyo3(

@@ -20,17 +20,17 @@ pub struct TaskEnd {
 
 impl TaskEnd {
     /// Length in bytes.
-    pub const SIZE: usize = 26;
+    pub const SIZE: usize = 34;
 
     /// As it is written.
     pub fn bytes(&self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
         bytes[..8].copy_from_slice(&self.mid.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.key.to_le_bytes());
-        bytes[16..20].copy_from_slice(&(self.text as u32).to_le_bytes());
-        bytes[20..24].copy_from_slice(&(self.prompt as u32).to_le_bytes());
-        bytes[24] = self.mode;
-        bytes[25] = self.odd.into();
+        bytes[16..24].copy_from_slice(&(self.text as u64).to_le_bytes());
+        bytes[24..32].copy_from_slice(&(self.prompt as u64).to_le_bytes());
+        bytes[32] = self.mode;
+        bytes[33] = self.odd.into();
         bytes
     }
 
@@ -40,10 +40,10 @@ impl TaskEnd {
         let found = TaskEnd {
             mid: u64::from_le_bytes(end[..8].try_into().ok()?),
             key: i64::from_le_bytes(end[8..16].try_into().ok()?),
-            text: u32::from_le_bytes(end[16..20].try_into().ok()?) as usize,
-            prompt: u32::from_le_bytes(end[20..24].try_into().ok()?) as usize,
-            mode: end[24],
-            odd: end[25] != 0,
+            text: u64::from_le_bytes(end[16..24].try_into().ok()?) as usize,
+            prompt: u64::from_le_bytes(end[24..32].try_into().ok()?) as usize,
+            mode: end[32],
+            odd: end[33] != 0,
         };
         let text = &rest[rest.len().checked_sub(found.text)?..];
         Some((found, text))

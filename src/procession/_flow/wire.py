@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Any
 
-TASK_END = Struct("<QqIIBB")
+TASK_END = Struct("<QqQQBB")
 """mid, key, bytes of the function's text (which stands before this), prompt, mode, odd.
 
 odd: the pickle holds (the function's text, items), else the items alone.

@@ -418,11 +418,22 @@ def take_answers(ring: Ring, most: list[int]) -> list[tuple[int, int, int, int, 
 class Relay(Shared):
     """Hands small messages from sender to receiver, beside a stream in one direction, where one looks out.
 
-    Used by the stream's :class:`Stream`; who sends or receives without that counts here.  Not to be
-    pickled: who joins later would not count what went before.
+    What goes by the stream is counted here: by :class:`Stream`, and by who sends or receives without
+    it.  While something may lie in the stream, nothing is given.  Not to be pickled: who joins later would
+    not count what went before.
     """
 
     def __new__(cls) -> Self: ...
+    def give(self, obj: object, /) -> bool:
+        """Give a plain object, see :func:`dumps_plain`; False if nobody looks out, and for any other."""
+    def give_bytes(self, data: Any) -> bool:
+        """The same with bytes, 432 at most.  Raises as :meth:`Ring.put` for what has no bytes."""
+    def catch(self, default: Any, /) -> Any:
+        """Look out for an object for some microseconds, where that is worth it; else `default`.
+
+        Raises what rebuilding the object raises, and MemoryError; the message then is gone."""
+    def catch_bytes(self) -> bytes | None:
+        """The same with the bytes of a message; None if none is given."""
     def count_sent(self) -> None:
         """A message is about to go into the stream."""
     def count_unsent(self) -> None:
@@ -440,12 +451,14 @@ class Stream:
     Every method does nothing with other descriptors.  A stream is for one descriptor.
     """
 
-    def __new__(cls, relay: Relay | None = None) -> Self: ...
+    def __new__(cls, relay: Relay | None = None) -> Self:
+        """`relay`: where it is counted what goes by the stream."""
     def send(self, fd: int, data: Any) -> bool:
         """Send `data` whole; False if it is longer than 4,092 bytes, there is no room, or `fd` is no
         pipe, nor a socket of this machine.  Raises as :meth:`Ring.put` for what has no bytes."""
     def receive(self, fd: int) -> bytes | None:
-        """The message that is there, or comes in a moment, where looking out for it is worth it.
+        """The message that is there, or comes in a moment, where looking out for it is worth it (not
+        where there is a relay: one looks out there).
 
         None if there is none, not all of it yet, a longer one, or one was begun: see :meth:`hand_over`."""
     def hand_over(self, head: list[bytes], body: list[bytes]) -> None:

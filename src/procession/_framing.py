@@ -11,9 +11,8 @@ A handler may run as soon as a system call has returned, before its result has a
 are appended to a list within C code: ``results.extend(map(os.read, (fd,), (size,)))``.
 
 A small message on a pipe or a local socket goes, and is taken, in one native step; all else takes
-the long way, which goes on with what that step began to receive.  A smaller one goes by a relay, if
-both ends use one, from a sender to a receiver that looks out for it at that very moment; all the others
-are counted there, so that none overtakes another.
+the long way, which goes on with what that step began to receive.  Where there is a relay beside the
+stream, messages are counted there, so that none that goes by it overtakes them.
 
 Used by :mod:`procession.connection`.
 """
@@ -60,7 +59,7 @@ class _Box:
         self._turn = threading.RLock()
 
     def join(self, relay: _family.Relay) -> None:
-        """Use this relay, as the other end does; to be said before anything is sent."""
+        """Count at this relay, as the other end does; to be said before anything is sent."""
         self._relay = relay
         self._stream = _family.Stream(relay)
 

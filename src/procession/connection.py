@@ -37,6 +37,9 @@ __all__ = ["Client", "Listener", "Pipe", "wait"]
 # How many of the shared objects that were sent last a Connection keeps alive for the receiver.
 _KEPT = 256
 
+# What is no message.
+_NOTHING = object()
+
 # The longest wait that poll(2) takes at once, in milliseconds.
 _LONGEST = 0x7FFFFFFF
 
@@ -59,7 +62,8 @@ class Connection(_Base):
     def __init__(self, handle: SupportsIndex, readable: bool = True, writable: bool = True) -> None:
         super().__init__(handle, readable, writable)
         self._inbox, self._outbox = Inbox(), Outbox()
-        self._relays: tuple[_family.Relay, ...] = ()
+        self._inward: _family.Relay | None = None
+        self._outward: _family.Relay | None = None
         self._sent: deque[Any] = deque(maxlen=_KEPT)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -71,9 +75,10 @@ class Connection(_Base):
         Once it is known, messages from and to this end go by nothing else, and somewhat slower.
         """
         # Whoever gets to know it may send by it, and does not count that.
-        for relay in self._relays:
-            relay.close()
-        self._relays = ()
+        for relay in (self._inward, self._outward):
+            if relay is not None:
+                relay.close()
+        self._inward = self._outward = None
         return self._watched()
 
     def send(self, obj: object) -> None:
@@ -85,12 +90,16 @@ class Connection(_Base):
         if self._handle is None or not self._writable:
             self._check_closed()
             self._check_writable()
+        if self._outward is not None and self._outward.give(obj):
+            return
         data = _family.dumps_plain(obj)
-        if data is None:
-            carry: list[Any] = []
-            data = dumps(obj, carry, in_band=True)
-            self._sent.extend(carry)
-        self._outbox.send(self._handle, data)
+        if data is not None:
+            self._outbox.send(self._handle, data)
+            return
+        carry: list[Any] = []
+        data = dumps(obj, carry, in_band=True)
+        self._sent.extend(carry)
+        self._send_bytes(data)
 
     def recv(self) -> Any:
         """Wait for the next object and take it.
@@ -101,6 +110,10 @@ class Connection(_Base):
         if self._handle is None or not self._readable:
             self._check_closed()
             self._check_readable()
+        if self._inward is not None:
+            obj = self._inward.catch(_NOTHING)
+            if obj is not _NOTHING:
+                return obj
         data = self._inbox.receive(self._handle)
         return self._bad_message_length() if data is None else _family.loads(data)
 
@@ -125,11 +138,15 @@ class Connection(_Base):
 
     # ---- what the stdlib's methods, which check their arguments, are made of
 
-    def _send_bytes(self, buf: memoryview) -> None:
-        self._outbox.send(self._handle, buf)
+    def _send_bytes(self, buf: memoryview | bytes) -> None:
+        if self._outward is None or not self._outward.give_bytes(buf):
+            self._outbox.send(self._handle, buf)
 
     def _recv_bytes(self, maxsize: int | None = None) -> io.BytesIO | None:
-        data = self._inbox.receive(self._handle, maxsize)
+        # A longer one must be left where it is, so it must come by the stream.
+        data = self._inward.catch_bytes() if self._inward is not None and maxsize is None else None
+        if data is None:
+            data = self._inbox.receive(self._handle, maxsize)
         return None if data is None else io.BytesIO(data)  # shares the bytes, does not copy them
 
     def _poll(self, timeout: float | None) -> bool:
@@ -148,7 +165,7 @@ class Connection(_Base):
             self._inbox.join(inward)
         if outward is not None:
             self._outbox.join(outward)
-        self._relays = tuple(relay for relay in (inward, outward) if relay is not None)
+        self._inward, self._outward = inward, outward
         return self
 
     if TYPE_CHECKING:

@@ -63,6 +63,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     lean::add::<objects::Offer>(py, wrap_pyfunction!(objects::offer, module)?.into_any())?;
     lean::add::<objects::Fetch>(py, wrap_pyfunction!(objects::fetch, module)?.into_any())?;
+    lean::add::<relay::Give>(py, wrap_pyfunction!(relay::give, module)?.into_any())?;
+    lean::add::<relay::Catch>(py, wrap_pyfunction!(relay::catch, module)?.into_any())?;
     lean::put_in_place::<semlock::Acquire>(py)?;
     lean::put_in_place::<semlock::Release>(py)?;
     lean::put_in_place::<semlock::Enter>(py)?;

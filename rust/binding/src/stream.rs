@@ -6,15 +6,13 @@
 //! messages that wait. With any other descriptor nothing is done, nor with a pipe before Linux 6.4, which
 //! cannot be asked not to wait.
 //!
-//! Where the stream has a [`Relay`], a message goes by that if its receiver just looks out for one.
+//! Where the stream has a [`Relay`] beside it, what goes by the stream is counted there.
 
 use crate::data::{Data, new_bytes};
 use crate::gil;
 use crate::relay::Relay;
-use procession_core::heap::spin::SPIN;
-use procession_core::heap::{Credit, Heap, family};
-use procession_core::relay::{Lookout, ROOM, Relay as Core};
-use procession_core::wait::clock;
+use procession_core::heap::{Credit, family};
+use procession_core::relay::Relay as Core;
 use pyo3::exceptions::{PyMemoryError, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -57,8 +55,6 @@ enum Got {
     Nothing,
     /// Nor will anything come: it is no socket, or at its end.
     Never,
-    /// A whole message, by the relay.
-    ByHand,
 }
 
 /// Take what lies ready, and at most what there is room for.
@@ -124,12 +120,6 @@ impl Begun {
         Got::Bytes(self.got)
     }
 
-    /// A message of so many bytes is there.
-    fn fill_head(&mut self, length: usize) {
-        self.bytes[..HEAD].copy_from_slice(&(length as i32).to_be_bytes());
-        self.got = HEAD + length;
-    }
-
     /// Where the message ends, if its length is there and it is one of ours.
     fn end(&self) -> Option<usize> {
         let head = self.bytes[..self.got].first_chunk::<HEAD>()?;
@@ -174,72 +164,26 @@ impl Stream {
         self.relay.as_ref().and_then(|relay| relay.get().core())
     }
 
-    /// A message came, and was taken; or it goes on by the long way, as if it had come by the stream.
-    fn count(&self, came: Got, taken: bool) {
-        match (self.relay(), came == Got::ByHand) {
-            (Some(relay), true) if !taken => relay.count_sent(),
-            (Some(relay), false) if taken => relay.count_received(),
-            _ => (),
-        }
-    }
-
     /// Read the beginning of the next message, looking out for it for a moment if there is none.
     fn begin(&self, py: Python<'_>, fd: RawFd, is_pipe: bool, begun: &mut Begun) -> Got {
-        let relay = self.relay();
-        // To look at a stream that is known to be empty takes longer than a message by hand.
-        let lies_there = relay.is_none_or(Core::is_behind);
-        match (if lies_there { begun.fill(fd, is_pipe, HEAD) } else { Got::Nothing }, family::own()) {
+        // Where there is a relay, it was there that the caller looked out.
+        if !self.relay().is_none_or(Core::is_behind) {
+            return Got::Nothing;
+        }
+        match (begun.fill(fd, is_pipe, HEAD), family::own()) {
             (Got::Nothing, Some(heap)) => {
-                gil::without(py, || Watch { fd, is_pipe, begun, relay, lookout: None }.keep(&heap, &self.credit))
+                let begun = RefCell::new((begun, Got::Nothing));
+                gil::without(py, move || {
+                    heap.spin(&self.credit, &|| {
+                        let (begun, got) = &mut *begun.borrow_mut();
+                        *got = begun.fill(fd, is_pipe, HEAD);
+                        *got != Got::Nothing
+                    });
+                    begun.into_inner().1
+                })
             }
             (got, _) => got,
         }
-    }
-}
-
-/// Looking out for the next message.
-struct Watch<'a> {
-    fd: RawFd,
-    is_pipe: bool,
-    begun: &'a mut Begun,
-    relay: Option<&'a Core>,
-    lookout: Option<Lookout<'a>>,
-}
-
-impl Watch<'_> {
-    fn keep(mut self, heap: &Heap, credit: &Credit) -> Got {
-        self.lookout = self.relay.and_then(|relay| relay.announce(clock() + SPIN.as_nanos() as u64));
-        let watch = RefCell::new((self, Got::Nothing));
-        heap.spin(credit, &|| {
-            let (watch, got) = &mut *watch.borrow_mut();
-            *got = watch.look();
-            *got != Got::Nothing
-        });
-        let (mut watch, got) = watch.into_inner();
-        if watch.end() { Got::ByHand } else { got }
-    }
-
-    #[inline]
-    fn look(&mut self) -> Got {
-        if let (Some(lookout), Some(relay)) = (&self.lookout, self.relay) {
-            if !lookout.has_come() && !relay.is_behind() {
-                return Got::Nothing;
-            }
-            // What is given by hand comes first; and nothing is, while something is read.
-            if self.end() {
-                return Got::ByHand;
-            }
-        }
-        self.begun.fill(self.fd, self.is_pipe, HEAD)
-    }
-
-    /// Look at the relay no longer; was a message given?
-    fn end(&mut self) -> bool {
-        let Some(lookout) = self.lookout.take() else {
-            return false;
-        };
-        let given = self.begun.bytes[HEAD..].first_chunk_mut::<ROOM>().and_then(|place| lookout.end(place));
-        given.inspect(|&length| self.begun.fill_head(length)).is_some()
     }
 }
 
@@ -255,17 +199,13 @@ impl Stream {
     fn send(&self, fd: RawFd, data: &Bound<'_, PyAny>) -> PyResult<bool> {
         let data = Data::of(data)?;
         let (data, length) = (data.bytes(), HEAD + data.bytes().len());
-        let relay = self.relay();
-        if relay.is_some_and(|relay| relay.give(clock, &[data])) {
-            return Ok(true);
-        }
         if length > MOST || !self.takes_whole(fd, length) {
             return Ok(false);
         }
         let mut room = [0; MOST];
         room[..HEAD].copy_from_slice(&(data.len() as i32).to_be_bytes());
         room[HEAD..length].copy_from_slice(data);
-        relay.inspect(|relay| relay.count_sent());
+        let relay = self.relay().inspect(|relay| relay.count_sent());
         match write(fd, self.is_pipe(fd), &room[..length]) {
             0 => {
                 relay.inspect(|relay| relay.count_unsent());
@@ -282,20 +222,17 @@ impl Stream {
         // Another thread has it while it looks out, and a message that was begun takes the long way.
         let mut begun = self.begun.try_lock().ok().filter(|begun| begun.got == 0)?;
         let is_pipe = self.is_pipe(fd);
-        let came = self.begin(py, fd, is_pipe, &mut begun);
-        if came != Got::Bytes(HEAD) && came != Got::ByHand {
+        if self.begin(py, fd, is_pipe, &mut begun) != Got::Bytes(HEAD) {
             return None;
         }
         let end = begun.end()?;
         if begun.fill(fd, is_pipe, end) != Got::Bytes(end) {
             return None;
         }
-        let bytes = new_bytes(py, &begun.bytes[HEAD..end]);
-        if bytes.is_some() {
-            begun.got = 0;
-        }
-        self.count(came, bytes.is_some());
-        bytes
+        let bytes = new_bytes(py, &begun.bytes[HEAD..end])?;
+        begun.got = 0;
+        self.relay().inspect(|relay| relay.count_received());
+        Some(bytes)
     }
 
     fn hand_over(&self, head: &Bound<'_, PyList>, body: &Bound<'_, PyList>) -> PyResult<()> {

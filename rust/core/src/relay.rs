@@ -89,12 +89,18 @@ impl Relay {
         self.sent.fetch_or(CLOSED, Ordering::SeqCst);
     }
 
+    /// Does somebody look out, or did it until lately?
+    #[inline]
+    pub fn is_looked_at(&self) -> bool {
+        self.word.load(Ordering::Relaxed) > FULL
+    }
+
     /// Give a message, in parts, to who looks out at time `now`; false if there is nobody, or it is
     /// longer than [`ROOM`], or something goes before it.
     #[inline]
     pub fn give(&self, now: impl FnOnce() -> u64, parts: &[&[u8]]) -> bool {
         let length = parts.iter().map(|part| part.len()).sum::<usize>();
-        if self.word.load(Ordering::Relaxed) <= FULL || length > ROOM {
+        if !self.is_looked_at() || length > ROOM {
             return false;
         }
         // Who finds another at it has no need to come after it.

@@ -1,5 +1,10 @@
 """Pools at the limit of shared memory: an error that says so, for what has no room, and for nothing else."""
 
+import os
+import resource
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.kit import run_script
@@ -75,3 +80,20 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_what_has_no_room_is_refused_and_the_pool_lives_on(method: str) -> None:
     assert run_script(SCRIPT.replace("METHOD", method)).check().stdout == "alive\n"
+
+
+def leave(room: int) -> None:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    most = pages * os.sysconf("SC_PAGE_SIZE") + room
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def test_a_worker_that_has_no_room_for_a_function_or_an_argument_lives_on(ctx: Any) -> None:
+    large = b"x" * 10**8
+    with ctx.Pool(1, leave, (48 << 20,)) as pool:
+        pid = pool.apply(os.getpid)
+        for call in (lambda: pool.apply(large.startswith, (b"x",)), lambda: pool.apply(len, (large,))):
+            with pytest.raises(MemoryError):
+                call()
+        assert pool.apply(os.getpid) == pid
+    pool.join()

@@ -1,6 +1,7 @@
 //! A worker's short cuts where its link goes over rings: the plain cases, without Python.
 
 use crate::claims::{Claims, slot};
+use crate::data::{Data, new_bytes};
 use crate::pickle::Pickle;
 use crate::ring::Ring;
 use crate::serve::{Message, Part};
@@ -12,7 +13,7 @@ use procession_core::claims::{MOST, Progress};
 use procession_core::ring::Slot;
 use pyo3::exceptions::{PyBaseException, PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::PyList;
 
 /// Kinds of answers, see `_flow/outcome.py`: scalars, in a list or one alone.
 const MANY: u8 = 0;
@@ -88,22 +89,17 @@ impl<'a, 'py> Ends<'a, 'py> {
     }
 
     fn read(&mut self, taken: Taken<'py>) -> PyResult<Read<'py>> {
-        let py = self.link.py();
-        match taken {
-            Taken::Bytes(data) if data.as_bytes().is_empty() => Ok(Read::Dismissed),
-            Taken::Bytes(data) => match TaskEnd::of(data.as_bytes()).filter(|(end, _)| !end.odd) {
-                Some((end, text)) => self.read_plain(&end, text, data.as_any()),
-                None => self.read_oddly(data.as_any()),
-            },
-            Taken::Block(block) => {
-                let found = TaskEnd::of(block.bytes()).filter(|(end, _)| !end.odd);
-                let found = found.map(|(end, text)| (end, text.to_vec()));
-                let data = big_buffer(py, block)?;
-                match found {
-                    Some((end, text)) => self.read_plain(&end, &text, &data),
-                    None => self.read_oddly(&data),
-                }
-            }
+        let message = match taken {
+            Taken::Bytes(bytes) => bytes.into_any(),
+            Taken::Block(block) => big_buffer(self.link.py(), block)?,
+        };
+        let data = Data::of(&message)?;
+        if data.bytes().is_empty() {
+            return Ok(Read::Dismissed);
+        }
+        match TaskEnd::of(data.bytes()).filter(|(end, _)| !end.odd) {
+            Some((end, text)) => self.read_plain(&end, text, &message),
+            None => self.read_oddly(&message),
         }
     }
 
@@ -131,7 +127,9 @@ impl<'a, 'py> Ends<'a, 'py> {
         if let Some(known) = self.known.as_ref().filter(|known| known.key == key && known.text == text) {
             return Ok(known.function.clone());
         }
-        let function = self.link.call_method1("function", (key, PyBytes::new(self.link.py(), text)))?;
+        let own = new_bytes(self.link.py(), text)
+            .ok_or_else(|| PyMemoryError::new_err(format!("no memory for a function of {} bytes", text.len())))?;
+        let function = self.link.call_method1("function", (key, own))?;
         // One whose key is zero is rebuilt for each call.
         self.known = (key != 0).then(|| Known { key, text: text.to_vec(), function: function.clone() });
         Ok(function)

@@ -23,6 +23,7 @@ What is in the body only the channel knows: it opens it, which may run anybody's
 message's number: the answer is a note from worker number `first`.  Plain tuples, here and below, since
 one is made a message.
 """
+KIND, BODY = 3, 4
 
 Opened = tuple[Sequence[Any], dict[int, BaseException]]
 """What is in an answer: as many values as it counts, None where the dictionary has an error."""

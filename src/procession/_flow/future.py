@@ -9,7 +9,7 @@ from multiprocessing.pool import MapResult as _StdMapResult
 from threading import RLock
 from typing import Any, TypeVar
 
-from .channel import Failed
+from .channel import BODY, KIND, OPEN, Failed
 from .job import Callback, Job
 from .task import SPENT, Call
 
@@ -75,7 +75,11 @@ class ApplyResult(Job, _StdApplyResult[T]):
 
     def take(self, start: int, answer: Any) -> None:
         """See Job."""
-        self._answer = answer
+        if type(answer) is tuple and answer[KIND] == OPEN:
+            # At once, since many may be kept for long.
+            self._outcome = True, answer[BODY][0]
+        else:
+            self._answer = answer
 
     def landed(self, mid: int) -> bool:
         """See Job."""

@@ -43,8 +43,9 @@ from .job import Callbacks, Flight, Job
 from .loss import doomed, pieces, remains, singly
 from .sharing import Sharing
 
-GLANCE = 64
-"""Messages after which who submits looks for answers: or a program that never asks would pile them up."""
+GLANCE = 16
+"""Messages after which who submits looks for answers: or a program that never asks would pile them up.
+So few that working them off takes less time than workers look out before they sleep."""
 MANY = 64
 """Looks for answers after which a thread that drains looks whether its own has come."""
 

@@ -199,10 +199,13 @@ def test_chunks_are_counted_in_whole_numbers(pool: Any) -> None:
             method(square, [1], 1.5)
 
 
-def test_chunks_may_be_longer_than_any_input(pool: Any) -> None:
-    items = [{i} for i in range(3)]
-    for method in (pool.map, pool.imap, pool.imap_unordered):
-        assert list(method(identity, items, sys.maxsize)) == items
+@pytest.mark.parametrize("chunksize", [2**28, 2**33, sys.maxsize, 2**70])
+def test_chunks_of_more_items_than_there_are(pool: Any, chunksize: int) -> None:
+    expected = [square(i) for i in range(10)]
+    assert pool.map(square, range(10), chunksize) == expected
+    assert pool.starmap(add, [(i, i * i - i) for i in range(10)], chunksize) == expected
+    assert list(pool.imap(square, range(10), chunksize)) == expected
+    assert sorted(pool.imap_unordered(square, range(10), chunksize)) == expected
 
 
 @pytest.mark.parametrize("chunksize", [0, -1])

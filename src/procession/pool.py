@@ -250,7 +250,7 @@ class Pool(_std.Pool):
         self._check_running()
         if chunksize < 1:
             raise ValueError(f"Chunksize must be 1+, not {chunksize!r}")
-        size = operator.index(chunksize)
+        size = min(operator.index(chunksize), _LARGEST)
         scheduler = self._scheduler
         stream = Stream(self, Call(func, EACH, size, size), ordered=kind is IMapIterator)
         feed = Feed(scheduler, stream, size, self._processes, single=self._sends_units)
@@ -304,6 +304,9 @@ class ThreadPool(Pool, _std.ThreadPool):
         return engine.of_threads(self._processes, partial(self.Process, self._ctx), begin)
 
 
+_LARGEST = 1 << 27
+"""Items of a chunk: larger ones are cut, since claims can tell no more of a message."""
+
 _SLICEABLE = frozenset({list, tuple, range})
 
 INHERITED = "INHERITED"
@@ -350,11 +353,11 @@ def _checked_chunks(chunksize: int | None, length: int, processes: int) -> int:
     if length == 0:
         return 0
     if chunksize is None:
-        return -(-length // (4 * processes))
+        return min(-(-length // (4 * processes)), _LARGEST)
     size = operator.index(chunksize)
     if size < 1:
         raise ValueError(f"Chunksize must be 1+, not {chunksize!r}")
-    return size
+    return min(size, _LARGEST)
 
 
 # ---- in forked children --------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice, repeat, starmap
 from multiprocessing import util as _util
@@ -211,8 +212,10 @@ class RingLink(Link):
 
     def idle(self) -> None:
         """Told by the loop that there is nothing to do for the moment."""
-        # What tasks printed shall be seen, whatever comes.
-        _util._flush_std_streams()  # type: ignore[attr-defined]
+        # What tasks printed shall be seen, whatever comes; if nobody can see it (the reader has gone, the
+        # disk is full, a task has put something else there), the next task can be run all the same.
+        with suppress(BaseException):
+            _util._flush_std_streams()  # type: ignore[attr-defined]
 
     def function(self, key: int, text: Any) -> Any:
         """Asked by the loop for a function that is not that of the message before."""

@@ -21,7 +21,11 @@ def array(number: int) -> Any:
 
 
 @pytest.mark.parametrize("count", [2, 40])
-def test_a_result_that_nobody_asks_for_keeps_its_own_array_only(ctx: Any, count: int) -> None:
+def test_a_result_that_nobody_asks_for_keeps_its_own_array_only(
+    ctx: Any, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing is received while there is something to be sent.
+    monkeypatch.setattr("procession._flow.scheduler.GLANCE", 1000)
     with ctx.Pool(1) as pool:
         pool.apply(array, (0,))
         gc.collect()

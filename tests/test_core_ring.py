@@ -299,17 +299,19 @@ def test_a_claim_is_what_its_worker_took() -> None:
     ring, claims = _family.Ring(), _family.Claims(3)
     ring.put(b"task", tag=77)
     assert ring.get_claimed(claims, 2) == b"task"
-    assert [claims.read(slot) for slot in range(3)] == [None, None, (77, 0, 0, 0)]
-    assert claims.begin(2, 5, 3, 10) == 3
-    assert claims.read(2) == (77, 5, 3, 10)
-    assert ring.cut(claims, 2, 77, 1) == (77, 8, 10)
+    assert [claims.read(slot) for slot in range(3)] == [None, None, (77, 0, False, False, 0)]
+    assert claims.begin(2, 5, 10)
+    assert claims.read(2) == (77, 5, True, False, 10)
+    assert ring.cut(claims, 2, 77, 1) == (77, 6, 10)
     assert ring.cut(claims, 2, 77, 1) is None
-    assert claims.begin(2, 8, 1, 10) == 0
+    claims.answer(2)
+    assert claims.read(2) == (77, 5, True, True, 6)
+    assert not claims.begin(2, 6, 10)
     ring.put(bytes(50_000), True, None, 2**64 - 1)
     assert bytes(ring.get_claimed(claims, 2, True, LONG) or b"") == bytes(50_000)
-    assert claims.read(2) == (2**64 - 1, 0, 0, 0)
+    assert claims.read(2) == (2**64 - 1, 0, False, False, 0)
     ring.settle()
-    assert claims.read(2) == (2**64 - 1, 0, 0, 0)
+    assert claims.read(2) == (2**64 - 1, 0, False, False, 0)
     claims.clear(2)
     assert claims.read(2) is None
     assert ring.get_claimed(claims, 0, False) is None
@@ -319,7 +321,7 @@ def test_a_claim_is_what_its_worker_took() -> None:
 def test_slots_that_there_are_not() -> None:
     claims = _family.Claims(2)
     for slot in (2, -1, 1 << 40):
-        for use in (claims.read, claims.clear, lambda slot: claims.begin(slot, 0, 1, 1)):
+        for use in (claims.read, claims.clear, claims.answer, lambda slot: claims.begin(slot, 0, 1)):
             with pytest.raises(IndexError, match=f"slot {slot} of 2"):
                 use(slot)
     with pytest.raises(IndexError):

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 from multiprocessing.pool import RemoteTraceback
@@ -366,43 +365,3 @@ def test_callbacks_of_a_broken_pool_run_before_it_is_joined() -> None:
     for result in results:
         with pytest.raises(WorkerLostError):
             result.get(LONG)
-
-
-@pytest.mark.parametrize("error", [BrokenPipeError, SystemExit])
-def test_a_worker_lives_on_though_what_tasks_print_cannot_be_flushed(ctx: Any, error: Any) -> None:
-    with ctx.Pool(1) as pool:
-        first = pool.apply(put_there, (error,))
-        for _ in range(3):
-            assert eventually(lambda: pool.apply(flushes) > 0)
-        assert pool.apply(pid) == first
-        pool.apply(put_back)
-    pool.join()
-
-
-class Unflushed:
-    flushes = 0
-
-    def __init__(self, error: type[BaseException]) -> None:
-        self.error = error
-
-    def write(self, _: str) -> None:
-        pass
-
-    def flush(self) -> None:
-        self.flushes += 1
-        raise self.error("deliberate")
-
-
-def put_there(error: type[BaseException]) -> int:
-    sys.stdout = Unflushed(error)  # type: ignore[assignment]
-    return os.getpid()
-
-
-def flushes() -> int:
-    assert isinstance(sys.stdout, Unflushed)
-    found, sys.stdout.flushes = sys.stdout.flushes, 0
-    return found
-
-
-def put_back() -> None:
-    sys.stdout = sys.__stdout__

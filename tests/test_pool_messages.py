@@ -81,6 +81,13 @@ class TestMessages:
         assert "not for travelling" in caught.value.exc
         assert "__reduce__" in str(caught.value.__cause__)
 
+    def test_results_that_raise_what_is_no_exception(self, pool: Any) -> None:
+        results = pool.imap(give_one_that_exits, range(4))
+        assert next(results) == 0
+        with pytest.raises(TransferError, match="SystemExit: rebuilt"):
+            next(results)
+        assert list(results) == [2, 3]
+
     def test_results_that_cannot_be_rebuilt(self, pool: Any) -> None:
         results = pool.imap(give_unbuildable_on_three, range(6), 6)
         assert [next(results) for _ in range(3)] == [0, 1, 2]
@@ -180,3 +187,16 @@ def test_pickling_may_use_the_pool_while_parts_are_sent(method: str) -> None:
                 found.append("refused")
     pool.join()
     assert found == [5, 1, 5, "refused", 5, 2]
+
+
+class Exits:
+    def __reduce__(self) -> Any:
+        return leave, ("rebuilt",)
+
+
+def leave(why: str) -> None:
+    raise SystemExit(why)
+
+
+def give_one_that_exits(x: int) -> Any:
+    return Exits() if x == 1 else x

@@ -359,12 +359,16 @@ class Claims(Shared):
     """A table of `slots` claims, one a worker."""
 
     def __new__(cls, slots: int = 1, *, _handle: Handle | None = None) -> Self: ...
-    def read(self, slot: int) -> tuple[int, int, int, int] | None:
-        """(tag, begun, span, end) of what the slot's worker holds, or None: it runs items `begun` to
-        `begun + span` of its message, and goes on to `end`; all zero if it has not begun any."""
-    def begin(self, slot: int, begun: int, span: int, end: int) -> int:
-        """The worker begins so many items of its message of `end`; gives how many it may run, fewer
-        (0) where the rest was cut off.  At most 2**28 - 1 items, and a span of 255."""
+    def read(self, slot: int) -> tuple[int, int, bool, bool, int] | None:
+        """(tag, begun, runs, answers, end) of what the slot's worker holds, or None.
+
+        It `runs` item `begun` of its message, and goes on to `end`; where it `answers`, it has run that
+        and answers several.  All zero if it has not begun any."""
+    def begin(self, slot: int, begun: int, end: int) -> bool:
+        """The worker begins an item of its message of `end`; false where that was cut off.  At most
+        2**28 - 1 items."""
+    def answer(self, slot: int) -> None:
+        """The worker has run the item that it began last, and answers."""
     def clear(self, slot: int) -> None: ...
 
 # ---- plain values --------------------------------------------------------------------------

@@ -165,8 +165,10 @@ def test_claims(ring: RingChannel) -> None:
     ring.send(9, prepared(ring, square), [1, 2, 3], 0)
     assert taken(ring, 1)
     assert ring.claim(1) == Claim(9, 0, runs=False)
-    assert ring._claims.begin(1, 2, 1, 3) == 1
+    assert ring._claims.begin(1, 2, 3)
     assert ring.claim(1) == Claim(9, 2, runs=True, end=3)
+    ring._claims.answer(1)
+    assert ring.claim(1) == Claim(9, 2, runs=True, answers=True, end=3)
     assert ring.claim(0) is None
     ring.link(1, 2)
     assert ring.claim(1) is None
@@ -181,12 +183,12 @@ def test_what_was_not_begun_can_be_cut_off(ring: RingChannel) -> None:
     assert ring.is_drained()
     ring.cut(cuts, [(1, 9, 1)])
     assert not cuts  # nothing was begun: nobody knows how long it is
-    assert ring._claims.begin(1, 0, 1, 100) == 1
+    assert ring._claims.begin(1, 0, 100)
     ring.cut(cuts, [(0, 9, 1), (1, 8, 1), (1, 9, 30)])
     assert list(cuts) == [(9, 30, 100)]
     assert ring.claim(1) == Claim(9, 0, runs=True, end=30)
-    assert ring._claims.begin(1, 29, 1, 100) == 1
-    assert ring._claims.begin(1, 30, 1, 100) == 0
+    assert ring._claims.begin(1, 29, 100)
+    assert not ring._claims.begin(1, 30, 100)
     ring.cut(cuts, [(1, 9, 1)])
     assert len(cuts) == 1
 

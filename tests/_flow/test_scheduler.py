@@ -161,6 +161,24 @@ def test_the_rest_of_a_lost_message_is_sent_again() -> None:
     assert found == [i * i for i in range(10) if i != 4]
 
 
+def test_where_several_were_being_answered_each_is_sent_again_by_itself() -> None:
+    caller = Caller()
+    stream = caller.stream(10, 10)
+    mid, _, _ = caller.desk.messages.popleft()
+    caller.desk.reply(mid, 0, [0, 1])
+    caller._scheduler.drain()
+    caller._scheduler.lose(Claim(mid, 4, runs=True, answers=True, end=10), lost)
+    rest = [(mid, list(items), index) for mid, items, index in caller.desk.messages]
+    assert [part[1:] for part in rest] == [([2], 2), ([3], 3), ([4], 4), ([5, 6, 7, 8, 9], 5)]
+    caller._scheduler.lose(Claim(rest[1][0], 0, runs=True, end=1), lost)
+    for again, items, index in rest:
+        if index != 3:
+            caller.desk.reply(again, 0, [i * i for i in items])
+    found = caller.take_all(stream)
+    assert str(found.pop(3)) == "square(3), item 3"
+    assert found == [i * i for i in range(10) if i != 3]
+
+
 def test_a_claim_on_what_was_answered_is_nothing() -> None:
     caller = Caller()
     result = caller.map(2, 2)
@@ -224,7 +242,7 @@ def test_a_cut_that_is_told_after_the_death_is_nothing_new() -> None:
 @settings(deadline=None)
 @given(st.data())
 def test_whatever_dies_each_item_is_answered_once(data: st.DataObject) -> None:
-    """Workers take, begin blocks, answer parts and die, as hypothesis likes it."""
+    """Workers take, begin items, answer parts and die, as hypothesis likes it."""
     caller = Caller()
     length, chunksize = data.draw(st.integers(1, 20)), data.draw(st.integers(1, 8))
     stream = caller.stream(length, chunksize)
@@ -246,27 +264,29 @@ def test_whatever_dies_each_item_is_answered_once(data: st.DataObject) -> None:
 
 def play_worker(data: st.DataObject, caller: Caller, mid: int, items: Sequence[Any], may_die: bool) -> int:
     """Gives 1 if the worker died."""
-    answered = begun = span = 0
+    answered = begun = 0
+    runs = answers = replies = False
     last = len(items)
     while answered < last:
         if may_die and data.draw(st.integers(0, 3)) == 0:
             caller._scheduler.drain()
-            caller._scheduler.lose(Claim(mid, begun, span > 0, last if span else 0), lost)
+            caller._scheduler.lose(Claim(mid, begun, runs, answers, last if runs else 0), lost)
             return 1
-        if span and begun + span < last and data.draw(st.integers(0, 3)) == 0:
-            cut = mid, data.draw(st.integers(begun + span, last - 1)), last
+        if runs and begun + 1 < last and data.draw(st.integers(0, 3)) == 0:
+            cut = mid, data.draw(st.integers(begun + 1, last - 1)), last
             last = cut[1]
             # Told at once, or later, or not before a worker has died.
             caller.cuts.append(cut)
             if data.draw(st.booleans()):
                 caller._scheduler._cuts.extend(caller.cuts)
                 caller.cuts.clear()
-        begun, span = begun + span, 1
-        span = min(span, last - begun)
-        if span == 0 or data.draw(st.booleans()):
-            end = begun + span
-            caller.desk.reply(mid, answered, [i * i for i in items[answered:end]])
-            answered = end
+        if replies:
+            caller.desk.reply(mid, answered, [i * i for i in items[answered : begun + 1]])
+            answered, replies = begun + 1, False
+        elif runs and answered <= begun and (begun + 1 == last or data.draw(st.booleans())):
+            answers, replies = answered < begun, True
+        else:
+            begun, runs, answers = begun + runs, True, False
     return 0
 
 

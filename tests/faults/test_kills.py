@@ -208,7 +208,7 @@ def test_claimer() -> None:
         claim, left = claims.read(1), drain(ring)
         first = 200 - len(left)
         assert left == list(range(first, 200))
-        assert claim is None or claim == (first - 1, 0, 0, 0)
+        assert claim is None or claim == (first - 1, 0, False, False, 0)
     del ring, claims, work
     back_to(before)
 

@@ -2,7 +2,7 @@
 
 use crate::gil;
 use crate::shared::{HandleTuple, Shared, attach, base, open, own, python};
-use procession_core::claims::{Claim, MOST as MOST_ITEMS, Progress};
+use procession_core::claims::{Claim, MOST as MOST_ITEMS};
 use procession_core::heap::{BlockKind, Held};
 use procession_core::ring::Slot;
 use procession_core::sync::Ordering;
@@ -53,16 +53,21 @@ impl Claims {
         attach::<Claims>(class, handle)
     }
 
-    fn read(slf: &Bound<'_, Self>, slot: i64) -> PyResult<Option<(u64, u64, u64, u64)>> {
+    fn read(slf: &Bound<'_, Self>, slot: i64) -> PyResult<Option<(u64, u64, bool, bool, u64)>> {
         let claim = self::slot(slf, slot)?.claim().read();
-        Ok(claim.map(|(tag, progress)| (tag, progress.begun, progress.span, progress.end)))
+        Ok(claim.map(|(tag, now)| (tag, now.begun, now.runs, now.answers, now.end)))
     }
 
-    fn begin(slf: &Bound<'_, Self>, slot: i64, begun: u64, span: u64, end: u64) -> PyResult<u64> {
-        if begun > MOST_ITEMS.0 || span > MOST_ITEMS.1 || end > MOST_ITEMS.0 {
-            return Err(PyValueError::new_err(format!("too many items: {span} from {begun} of {end}")));
+    fn begin(slf: &Bound<'_, Self>, slot: i64, begun: u64, end: u64) -> PyResult<bool> {
+        if begun > MOST_ITEMS || end > MOST_ITEMS {
+            return Err(PyValueError::new_err(format!("too many items: {begun} of {end}")));
         }
-        Ok(self::slot(slf, slot)?.claim().begin(Progress { begun, span, end }))
+        Ok(self::slot(slf, slot)?.claim().begin(begun, end))
+    }
+
+    fn answer(slf: &Bound<'_, Self>, slot: i64) -> PyResult<()> {
+        self::slot(slf, slot)?.claim().answer();
+        Ok(())
     }
 
     fn clear(slf: &Bound<'_, Self>, slot: i64) -> PyResult<()> {

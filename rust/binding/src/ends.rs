@@ -9,7 +9,7 @@ use crate::taken::{Taken, big_buffer};
 use crate::tasks::{is_scalar, pickled};
 use crate::waiting::Limit;
 use crate::wire::{AnswerEnd, TaskEnd};
-use procession_core::claims::{MOST, Progress};
+use procession_core::claims::MOST;
 use procession_core::ring::Slot;
 use pyo3::exceptions::{PyBaseException, PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
@@ -144,8 +144,16 @@ impl<'a, 'py> Ends<'a, 'py> {
     /// May this item be run, or is it somebody else's by now?
     #[inline]
     pub fn begin(&self, number: usize, count: usize) -> bool {
-        let (begun, end) = (number as u64, count as u64);
-        self.slot.claim().begin(Progress { begun, span: 1, end: end.min(MOST.0) }) > 0
+        self.slot.claim().begin(number as u64, (count as u64).min(MOST))
+    }
+
+    /// The item begun last has been run. Where more than that one is answered, none of them is to blame for
+    /// what may happen meanwhile.
+    #[inline]
+    pub fn answering(&self, part: &Part<'py>) {
+        if part.values.len() > 1 {
+            self.slot.claim().answer();
+        }
     }
 
     /// Answer, if the results need no reducer, and there is memory for it; else nothing is done.

@@ -189,10 +189,11 @@ impl<'py> Worker<'_, 'py> {
     }
 
     fn answer(&self, mid: u64, part: Part<'py>) -> PyResult<()> {
-        if let Some(ends) = &self.ends
-            && ends.answer(mid, &part)?
-        {
-            return Ok(());
+        if let Some(ends) = &self.ends {
+            ends.answering(&part);
+            if ends.answer(mid, &part)? {
+                return Ok(());
+            }
         }
         let errors = part.errors.unwrap_or_else(|| PyDict::new(self.link.py()));
         self.link.call_method1("answer", (mid, part.first, part.values, errors)).map(drop)

@@ -10,33 +10,43 @@ use crate::fault::step;
 use crate::lane::{Side, Spot};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
-/// Bits of a progress word for its two item numbers, and for how many items are run together.
+/// Bits of a progress word for each of its two item numbers.
 const ITEM: u32 = 28;
-/// Most items of a message, and most that are run together, as far as claims can tell.
-pub const MOST: (u64, u64) = ((1 << ITEM) - 1, (1 << (64 - 2 * ITEM)) - 1);
+/// Most items of a message, as far as claims can tell.
+pub const MOST: u64 = (1 << ITEM) - 1;
+const RUNS: u64 = 1 << (2 * ITEM);
+const ANSWERS: u64 = RUNS << 1;
 
-/// What a worker does with its message: it runs items `begun` to `begun + span`, and will go on to
-/// `end`. `span` 0: it has not begun any.
+/// What a worker does with its message. It has begun none of its items yet, or `runs` item `begun` and
+/// will go on to `end`; or it has run that, and `answers` what it had not answered before.
 ///
-/// One word says it all, and worker and pool change it by compare-and-exchange: so an item that was
-/// cut off was not begun, and one that was begun is not cut off.
+/// One word says it all, and worker and pool change it atomically: so an item that was cut off was not
+/// begun, and one that was begun is not cut off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Number of the first item that is run.
+    /// Number of the last item that was begun.
     pub begun: u64,
-    /// How many are run together.
-    pub span: u64,
-    /// Number of the first item that is somebody else's.
+    /// Number of the first item that is somebody else's; 0 before any was begun.
     pub end: u64,
+    /// An item was begun.
+    pub runs: bool,
+    /// The last item has been run.
+    pub answers: bool,
 }
 
 impl Progress {
     fn word(self) -> u64 {
-        self.begun | self.end << ITEM | self.span << (2 * ITEM)
+        let flag = |is: bool, bit: u64| if is { bit } else { 0 };
+        self.begun | self.end << ITEM | flag(self.runs, RUNS) | flag(self.answers, ANSWERS)
     }
 
     fn of(word: u64) -> Progress {
-        Progress { begun: word & MOST.0, end: word >> ITEM & MOST.0, span: word >> (2 * ITEM) }
+        Progress {
+            begun: word & MOST,
+            end: word >> ITEM & MOST,
+            runs: word & RUNS != 0,
+            answers: word & ANSWERS != 0,
+        }
     }
 }
 
@@ -146,23 +156,28 @@ impl Claim {
         (self.valid.load(Ordering::Acquire) == 1).then(claimed)
     }
 
-    /// The worker begins items of its message, which had `wanted.end` when it was taken; gives how
-    /// many it may run, 0 where the rest was cut off.
+    /// The worker begins item `begun` of its message, which had `end` when it was taken; false where
+    /// that was cut off.
     #[inline]
-    pub fn begin(&self, wanted: Progress) -> u64 {
+    pub fn begin(&self, begun: u64, end: u64) -> bool {
         let mut word = self.progress.load(Ordering::Relaxed);
         loop {
-            let end = if word == 0 { wanted.end } else { Progress::of(word).end };
-            let span = wanted.span.min(end.saturating_sub(wanted.begun));
-            if span == 0 {
-                return 0;
+            let end = if word == 0 { end } else { Progress::of(word).end };
+            if begun >= end {
+                return false;
             }
-            let next = Progress { span, end, ..wanted }.word();
+            let next = Progress { begun, end, runs: true, answers: false }.word();
             match self.progress.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return span,
+                Ok(_) => return true,
                 Err(changed) => word = changed,
             }
         }
+    }
+
+    /// The worker has run the item that it began last, and answers.
+    #[inline]
+    pub fn answer(&self) {
+        self.progress.fetch_or(ANSWERS, Ordering::AcqRel);
     }
 
     /// Cut off what the worker has not begun of the message with this tag, whole `unit`s of items:
@@ -170,8 +185,8 @@ impl Claim {
     /// so that the message is the same all the time.
     pub fn cut(&self, tag: u64, unit: u64) -> Option<(u64, u64)> {
         let (_, now) = self.read().filter(|&(claimed, _)| claimed == tag)?;
-        let first = (now.begun + now.span).next_multiple_of(unit);
-        if now.span == 0 || first >= now.end {
+        let first = (now.begun + 1).next_multiple_of(unit);
+        if !now.runs || first >= now.end {
             return None;
         }
         let next = Progress { end: first, ..now }.word();

@@ -185,13 +185,16 @@ fn a_claim_is_written_as_part_of_the_taking() {
             _ => panic!("a message is there"),
         }
         assert_eq!(slot.claim().read(), Some((42, Progress::default())));
-        assert_eq!(slot.claim().begin(Progress { begun: 3, span: 2, end: 9 }), 2);
-        assert_eq!(slot.claim().read(), Some((42, Progress { begun: 3, span: 2, end: 9 })));
-        assert_eq!(ring.cut(&slot, 42, 4, &mut Patience::endless()).unwrap(), Some((8, 9)));
+        assert!(slot.claim().begin(3, 9));
+        assert_eq!(slot.claim().read(), Some((42, Progress { begun: 3, end: 9, runs: true, answers: false })));
+        assert_eq!(ring.cut(&slot, 42, 4, &mut Patience::endless()).unwrap(), Some((4, 9)));
         assert_eq!(ring.cut(&slot, 41, 1, &mut Patience::endless()).unwrap(), None);
         assert_eq!(ring.cut(&slot, 42, 4, &mut Patience::endless()).unwrap(), None);
-        assert_eq!(slot.claim().begin(Progress { begun: 5, span: 30, end: 9 }), 3);
-        assert_eq!(slot.claim().begin(Progress { begun: 8, span: 1, end: 9 }), 0);
+        slot.claim().answer();
+        assert_eq!(slot.claim().read(), Some((42, Progress { begun: 3, end: 4, runs: true, answers: true })));
+        assert!(slot.claim().begin(3, 9));
+        assert_eq!(slot.claim().read(), Some((42, Progress { begun: 3, end: 4, runs: true, answers: false })));
+        assert!(!slot.claim().begin(4, 9));
         slot.claim().clear();
     }
     assert_eq!(Slot::of(&table, 0).unwrap().claim().read(), None);

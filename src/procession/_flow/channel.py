@@ -101,12 +101,14 @@ class Failed(Whole):
 class Claim(NamedTuple):
     """What a worker had in hand: item `begun` of a message, if it had begun one (`runs`).
 
-    It would have gone on to item `end`, which is known only then.
+    It would have gone on to item `end`, which is known only then.  `answers`: it had run the item, and was
+    answering more than that one.
     """
 
     mid: int
     begun: int
     runs: bool
+    answers: bool = False
     end: int = 0
 
 

@@ -73,12 +73,17 @@ def open_packed(kind: int, payload: Any, count: int, taken: Taken | None = None)
             continue
         try:
             values[number] = _load(taken, number, entry)
-        except Exception as error:
+        except BaseException as error:
             # Somebody else's code, and its error is the result.
-            if raised_by_handler(error):
+            if _is_ours(error):
                 raise
             errors[number] = _unbuildable("the result of a task", error)
     return values, errors
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Is it meant for who opens the answer?  Ctrl-C is."""
+    return isinstance(error, KeyboardInterrupt) or raised_by_handler(error)
 
 
 def _load(taken: Taken | None, number: int, data: Any) -> Any:
@@ -101,9 +106,9 @@ def unpack_error(packed: PackedError, load: Callable[[Any], BaseException] = loa
     data, text = packed
     try:
         error = load(data)
-    except Exception as reason:
+    except BaseException as reason:
         # Somebody else's code, and its error is told.
-        if raised_by_handler(reason):
+        if _is_ours(reason):
             raise
         error = _unbuildable("the error that a task raised", reason)
         text = f"{text}\nIt cannot be rebuilt here:\n{_chain(reason)}"

@@ -144,10 +144,7 @@ class RingChannel(Channel):
         # The dead may have left the ring in the middle of a taking.
         self._tasks.settle()
         claim = self._claims.read(slot)
-        if claim is None:
-            return None
-        mid, begun, span, end = claim
-        return Claim(mid, begun, span > 0, end)
+        return None if claim is None else Claim(*claim)
 
     def is_drained(self) -> bool:
         """See Channel."""

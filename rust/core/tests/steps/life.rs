@@ -2,7 +2,6 @@
 
 use crate::kit::{fork, kill, memory, message, number, patient, reap, take, within};
 use crate::things::{CHILDS, FIRST, Things, put, semlock, size};
-use procession_core::claims::Progress;
 use procession_core::heap::{BlockKind, Held, family};
 use procession_core::relay::ROOM;
 use procession_core::ring::{Found, Got, Message, Quick, Ring};
@@ -69,7 +68,8 @@ fn claim(things: &Things) {
         let got = tasks.get(Some(&slot), tasks.lane().alarms(), &mut patient());
         drop(got.ok());
         if let Some((tag, _)) = slot.claim().read() {
-            slot.claim().begin(Progress { begun: 0, span: 1, end: 4 });
+            slot.claim().begin(0, 4);
+            slot.claim().answer();
             let _ = tasks.cut(&slot, tag, 1, &mut patient());
         }
         things.answered.set(count + 1);

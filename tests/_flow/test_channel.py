@@ -134,7 +134,7 @@ def test_dismissal_and_discarding(channel: Channel) -> None:
     for mid in range(1, 5):
         channel.send(mid, call, [mid], 0)
     channel.discard()
-    channel.dismiss()
+    channel.dismiss(1)
     assert link.serve(TaskGuard(), None) == 0
 
 
@@ -210,7 +210,7 @@ def test_what_cannot_be_sent(ring: RingChannel) -> None:
 def test_what_cannot_be_read(ring: RingChannel) -> None:
     link = ring.link(0, 1)
     ring.send(3, prepared(ring, square), [1, BreaksWhenLoaded()], 0)
-    ring.dismiss()
+    ring.dismiss(1)
     assert link.serve(TaskGuard(), None) == 0
     answer = received(ring)
     assert answer[:4] == (3, 0, 0, UNREAD)

@@ -61,10 +61,14 @@ def reap() -> None:
     table = proc.everybody()
     me = os.getpid()
     adopted = {pid for pid, found in table.items() if found.ppid == me and found.state in "ZX"}
-    mine = {p._popen.pid for p in multiprocessing.process._children if p._popen is not None}  # type: ignore[attr-defined]
-    for pid in adopted - mine - helpers():
+    for pid in adopted - _mine() - helpers():
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
+
+
+def _mine() -> set[int]:
+    """Processes that this one has started, and not seen to end."""
+    return {p._popen.pid for p in multiprocessing.process._children if p._popen is not None}  # type: ignore[attr-defined]
 
 
 def _added(before: Holdings) -> str:
@@ -80,7 +84,7 @@ def _processes() -> set[int]:
     """Everybody below us but those who stay by design."""
     table = proc.everybody()
     server = _server()
-    spares = {pid for pid, found in table.items() if server and found.ppid == server.pid}
+    spares = {pid for pid, found in table.items() if server and found.ppid == server.pid} - _mine()
     staying = helpers() | (spares if len(spares) <= SPARES else set())
     return proc.descendants(among=table) - staying
 

@@ -159,8 +159,8 @@ class Channel(ABC):
         """Make the receive that is under way, or the next one, get an answer about nothing."""
 
     @abstractmethod
-    def dismiss(self) -> None:
-        """Have one worker, whichever takes the word first, end."""
+    def dismiss(self, workers: int) -> None:
+        """Have so many workers, whichever take the word first, end."""
 
     @abstractmethod
     def discard(self) -> None:

@@ -66,10 +66,17 @@ class Crew:
     def fill(self) -> None:
         """Start workers until there are as many as there shall be.  Raises what starting one raises."""
         with self._filling:
+            if not self._wants_more:
+                return
             taken = {member.slot for member in tuple(self._members.values())}
-            for slot in range(self.size):
-                if slot not in taken and not (self._over or self._dismissed or self._halted):
-                    self._start(slot)
+            # All are hired before one starts: what is touched between two forks has to be copied twice.
+            for number, member in [self._hired(slot) for slot in range(self.size) if slot not in taken]:
+                if self._wants_more:
+                    self._start(number, member)
+
+    @property
+    def _wants_more(self) -> bool:
+        return len(self._members) < self.size and not (self._over or self._dismissed or self._halted)
 
     def heard(self, number: int, answer: Any) -> None:
         """See channel.Notes."""
@@ -86,8 +93,7 @@ class Crew:
         """Nothing will be submitted any more, and all has landed: everybody may end."""
         if not self._dismissed:
             self._dismissed = True
-            for _ in range(self.size):
-                self._channel.dismiss()
+            self._channel.dismiss(self.size)
 
     def end(self) -> None:
         """End everybody as soon as can be; returns within seconds.  May be called again."""
@@ -106,19 +112,20 @@ class Crew:
         self.workers.clear()
         self._members.clear()
 
-    def _start(self, slot: int) -> Member:
+    def _hired(self, slot: int) -> tuple[int, Member]:
         number = next(self._numbers)
-        worker = self._hire(self._channel.link(slot, number))
+        return number, Member(self._hire(self._channel.link(slot, number)), slot)
+
+    def _start(self, number: int, member: Member) -> None:
         try:
-            self._launch(worker)
-            member = self._members[number] = Member(worker, slot)
-            self.workers.append(worker)
+            self._launch(member.worker)
+            self._members[number] = member
+            self.workers.append(member.worker)
         except BaseException:
             # Started perhaps, if this is a signal handler's.
             self._members.pop(number, None)
-            self._call_off(worker)
+            self._call_off(member.worker)
             raise
-        return member
 
     def _launch(self, worker: Any) -> None:
         worker.start()
@@ -151,5 +158,4 @@ class ThreadCrew(Crew):
         """See Crew."""
         self._over = True
         self._channel.discard()
-        for _ in range(self.size):
-            self._channel.dismiss()
+        self._channel.dismiss(self.size)

@@ -118,9 +118,11 @@ class RingChannel(Channel):
         except MemoryError:
             self._answers.interrupt()
 
-    def dismiss(self) -> None:
+    def dismiss(self, workers: int) -> None:
         """See Channel."""
-        self._tasks.put(b"")
+        # At once: the first that is woken may displace this process, and the others would wait for it.
+        while workers > 0:
+            workers -= self._tasks.put_many([b""] * workers)
 
     def discard(self) -> None:
         """See Channel."""
@@ -164,6 +166,9 @@ class _Gone:
         pass
 
     put = put_task = interrupt = settle = read = wait_readable = cut = get
+
+    def put_many(self, items: Sequence[bytes]) -> int:
+        return len(items)
 
     def qsize(self) -> int:
         return 0

@@ -13,14 +13,15 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import util as _util
-from multiprocessing.connection import wait
 from time import monotonic
 from typing import Any
 
 from .. import _private as private
+from ..start import pidfd
 from .channel import Channel, Hire
 from .crew import Crew, Member
 from .oom import Count
+from .thread import Thread
 
 GRACE = 1.0
 """Seconds from SIGTERM to SIGKILL for workers that have their own way with SIGTERM."""
@@ -50,7 +51,7 @@ class ProcessCrew(Crew):
     def watch(self) -> None:
         """Start the thread that watches."""
         self._bell = private.keep(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
-        self._thread = threading.Thread(target=self._run, name="procession-supervisor", daemon=True)
+        self._thread = Thread(self._run, "procession-supervisor")
         self._thread.start()
 
     def dismiss(self) -> None:
@@ -92,12 +93,11 @@ class ProcessCrew(Crew):
         for worker in self.workers:
             worker.join()
 
-    def _start(self, slot: int) -> Member:
-        member = super()._start(slot)
+    def _start(self, number: int, member: Member) -> None:
+        super()._start(number, member)
         if self._over:
             # Between the last look at who is there and now.
             member.worker.kill()
-        return member
 
     def _launch(self, worker: Any) -> None:
         # The worker inherits this: half started, it would answer Ctrl-C with a traceback, and SIGTERM as
@@ -140,21 +140,20 @@ class ProcessCrew(Crew):
                 private.close(bell)
 
     def _watch_once(self) -> None:
-        workers = [member.worker for member in tuple(self._members.values())]
         # Not through the gates of processes: what they hold back for, descriptors of queues, is not ours.
-        bells = [self._bell, *(getattr(worker, "_popen", worker).sentinel for worker in workers)]
-        wait(bells, RETRY if self._wants_more else None)
-        with suppress(BlockingIOError):
+        sentinels = {
+            getattr(member.worker, "_popen", member.worker).sentinel: number
+            for number, member in tuple(self._members.items())
+        }
+        ready = pidfd.readable([self._bell, *sentinels], RETRY if self._wants_more else None)
+        if self._bell in ready:
             os.eventfd_read(self._bell)
-        self._tend()
+        self._tend([sentinels[fd] for fd in ready if fd in sentinels])
 
-    @property
-    def _wants_more(self) -> bool:
-        return len(self._members) < self.size and not (self._over or self._dismissed or self._halted)
-
-    def _tend(self) -> None:
-        for number, member in tuple(self._members.items()):
-            if member.worker.exitcode is not None:
+    def _tend(self, ended: list[int]) -> None:
+        for number in ended:
+            member = self._members.get(number)
+            if member is not None and member.worker.exitcode is not None:
                 self._bury(number, member)
         try:
             self.fill()
@@ -165,7 +164,7 @@ class ProcessCrew(Crew):
 
     def _bury(self, number: int, member: Member) -> None:
         worker = member.worker
-        worker.join()
+        worker.join(0)  # which takes it off the list of children
         # All that it answered, and how it had started, before what it had in hand.
         self._scheduler.drain(self._channel.backlog() + 1)
         del self._members[number]

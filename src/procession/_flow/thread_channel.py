@@ -64,9 +64,10 @@ class ThreadChannel(Channel):
         """See Channel."""
         self._answers.put(_NOTHING)
 
-    def dismiss(self) -> None:
+    def dismiss(self, workers: int) -> None:
         """See Channel."""
-        self._tasks.put(None)
+        for _ in range(workers):
+            self._tasks.put(None)
 
     def discard(self) -> None:
         """See Channel."""

@@ -180,9 +180,11 @@ impl<'py> Worker<'_, 'py> {
             // The list is nobody else's: what a task gives back of the item may be nobody's but its own.
             items.set_item(number, items.py().None())?;
         }
+        // A signal that came before, while there was nothing to do, is not the task's.
+        item.py().check_signals()?;
         self.guard.inside.store(true, Ordering::Relaxed);
         let called = call(mode, function, &item);
-        // A signal that came while a function of C ran is the task's, too.
+        // One that came while a function of C ran is.
         let called = called.and_then(|value| item.py().check_signals().map(|()| value));
         self.guard.inside.store(false, Ordering::Relaxed);
         called

@@ -34,7 +34,7 @@ class Count:
         self, membership: StrPath = _MEMBERSHIP, root: StrPath = _CGROUPS, machine: StrPath = _MACHINE
     ) -> None:
         # Looked up anew where this process has moved to another group: each pool has a count.
-        self._place = _counter(_contents(membership), root, machine)
+        self._place = _counter(_contents(membership), os.fspath(root), os.fspath(machine))
         self._seen = _read(self._place)
         self._rose = -math.inf
 
@@ -47,9 +47,9 @@ class Count:
 
 
 @lru_cache(maxsize=8)
-def _counter(membership: bytes, root: StrPath, machine: StrPath) -> StrPath:
+def _counter(membership: bytes, root: str, machine: str) -> str:
     """The file with the count for who is of the groups told in `membership`."""
-    places = (place for place in _places(membership, os.fspath(root)) if _read(place) is not None)
+    places = (place for place in _places(membership, root) if _read(place) is not None)
     return next(places, machine)
 
 

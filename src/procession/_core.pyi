@@ -67,6 +67,11 @@ def forked(pid: int) -> None:
     without this, what it held is kept for a minute.
     """
 
+def end_by(own: int) -> None:
+    """As :func:`end_with`, by a reading end that was opened anew, without waiting, for this process alone.
+
+    It has to stay open."""
+
 def end_with(fd: int) -> int:
     """Have the kernel kill this process as soon as the pipe behind `fd`, a reading end, hangs up.
 

@@ -48,6 +48,11 @@ fn end_with(fd: i32) -> PyResult<i32> {
 }
 
 #[pyfunction]
+fn end_by(own: i32) -> PyResult<()> {
+    Ok(procession_core::process::end_by(own)?)
+}
+
+#[pyfunction]
 fn member() -> PyResult<u32> {
     Ok(own()?.me())
 }
@@ -90,6 +95,7 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(adopt, module)?)?;
     module.add_function(wrap_pyfunction!(forked, module)?)?;
     module.add_function(wrap_pyfunction!(end_with, module)?)?;
+    module.add_function(wrap_pyfunction!(end_by, module)?)?;
     module.add_function(wrap_pyfunction!(member, module)?)?;
     module.add_function(wrap_pyfunction!(members, module)?)?;
     module.add_function(wrap_pyfunction!(bury, module)?)?;

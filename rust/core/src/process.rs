@@ -59,7 +59,12 @@ pub fn end_with(fd: i32) -> std::io::Result<OwnedFd> {
     use std::os::unix::fs::OpenOptionsExt;
     // Opened anew: the settings are those of an open file, which siblings would share.
     let again = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(format!("/proc/self/fd/{fd}"))?;
-    let own = again.as_raw_fd();
+    end_by(again.as_raw_fd())?;
+    Ok(again.into())
+}
+
+/// As [`end_with`], by a reading end which was opened anew for this process.
+pub fn end_by(own: i32) -> std::io::Result<()> {
     // SAFETY: settings of a descriptor of ours, and one pollfd that lives on our stack.
     unsafe {
         let flags = libc::fcntl(own, libc::F_GETFL);
@@ -71,12 +76,12 @@ pub fn end_with(fd: i32) -> std::io::Result<OwnedFd> {
             return Err(std::io::Error::last_os_error());
         }
         // It may have hung up before the kernel was asked.
-        let mut poll = libc::pollfd { fd, events: 0, revents: 0 };
+        let mut poll = libc::pollfd { fd: own, events: 0, revents: 0 };
         if libc::poll(&mut poll, 1, 0) > 0 {
             libc::kill(libc::getpid(), libc::SIGKILL);
         }
     }
-    Ok(again.into())
+    Ok(())
 }
 
 /// Does the process `pid` of this identity live? A zombie does not.

@@ -76,8 +76,11 @@ class ProcessCrew(Crew):
 
     def join(self) -> None:
         """See Crew."""
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+            # Forked children look at every thread that there is, though it has ended.
+            self._thread = None
         super().join()
 
     def disown(self) -> None:

@@ -40,7 +40,8 @@ class Popen(Watched):
                 self._fork(process_obj, life)
 
     def _fork(self, process_obj: _process.BaseProcess, life: int) -> None:
-        place = Place()
+        daemon = process_obj._config.get("daemon")  # type: ignore[attr-defined]
+        place = Place(life if daemon else None)
         # Filled in the step that forks, after which a signal handler may raise.
         pids: list[int] = []
         try:
@@ -63,7 +64,7 @@ def _live(process_obj: _process.BaseProcess, place: Place, life: int) -> NoRetur
             place.enter_child()
         private.keep(life)
         if process_obj._config.get("daemon"):  # type: ignore[attr-defined]
-            lifeline.die_with_parent(life)
+            lifeline.die_with_parent(life, place.life_end)
         process.begin("fork" if process_obj._start_method else None)  # type: ignore[attr-defined]
         atexit._clear()  # the handlers so far are the parent's
         code = process_obj._bootstrap(parent_sentinel=life)  # type: ignore[attr-defined]

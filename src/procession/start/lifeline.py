@@ -41,11 +41,12 @@ def _make() -> None:
         private.close(w)
 
 
-def die_with_parent(fd: int | None = None) -> None:
+def die_with_parent(fd: int | None = None, own: int | None = None) -> None:
     """From now on this process is killed as soon as its parent has ended.
 
     `fd` is the read end of the parent's life pipe; by default that of the process's parent as
-    `parent_process()` has it.  Nothing happens in a process without such a parent.
+    `parent_process()` has it.  Nothing happens in a process without such a parent.  `own`: the same,
+    opened anew for this process, if the parent has done that.
     """
     if fd is None:
         parent = _std.parent_process()
@@ -53,13 +54,17 @@ def die_with_parent(fd: int | None = None) -> None:
     if fd is None:
         return
     try:
-        _ask_kernel(fd)
+        _ask_kernel(fd, own)
     except OSError:
         threading.Thread(target=_watch, args=(fd,), name="lifeline", daemon=True).start()
 
 
-def _ask_kernel(fd: int) -> None:
-    private.keep(_family.end_with(fd))
+def _ask_kernel(fd: int, own: int | None) -> None:
+    if own is None:
+        own = _family.end_with(fd)
+    else:
+        _family.end_by(own)
+    private.keep(own)
 
 
 def _watch(fd: int) -> None:

@@ -16,17 +16,31 @@ class Place:
 
     Where pidfds are refused the sentinel is the reading end of a pipe, and `child_end` its other
     end, which the child has to hold as long as it lives; else `child_end` is None.
+
+    `life`: the life pipe of a child that is about to be forked and shall die with this process.  What
+    holds the place is that pipe, then, opened anew for the child: `life_end`, None if that cannot be.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, life: int | None = None) -> None:
         self.child_end: int | None = None
+        self.life_end: int | None = None
         self._pipe_end: int | None = None
         self._reserve: int | None = None
         self._bound: list[int] = []
         if pidfd.available():
-            self._reserve = private.keep(os.open(os.devnull, os.O_RDONLY))
+            # A child would have to make an entry of its own in /proc for that, which takes 50 us.
+            if life is None or not self._open_anew(life):
+                self._reserve = private.keep(os.open(os.devnull, os.O_RDONLY))
         else:
             self._pipe_end, self.child_end = os.pipe()
+
+    def _open_anew(self, life: int) -> bool:
+        try:
+            # Without waiting for a writer, should there be none.  Not listed as private: the child keeps it.
+            self.life_end = self._reserve = os.open(f"/proc/self/fd/{life}", os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:  # no /proc, or none that may be read; or no descriptors, which shows again
+            return False
+        return True
 
     def vacate(self) -> None:
         """Make room for a pidfd, which is about to come."""

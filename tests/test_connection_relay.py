@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from procession.connection import Connection, Pipe, wait
-from tests.kit.running import killed, start
+from tests.kit.running import end, in_thread, killed, start
 
 SIZES = [1, 400, 433, 5000, 70_000]
 COUNT = 1500
@@ -89,8 +89,8 @@ def killed_while_it_looks_out(ctx: Any, reader: Connection, writer: Connection, 
     """A receiver, after messages that may have gone by hand."""
     tell, told = ctx.Pipe()
     process = start(ctx, receive_for_ever, reader, told)
-    for end in close:
-        end.close()
+    for closed in close:
+        closed.close()
     for number in range(50):
         writer.send(number)
         assert tell.recv() == number
@@ -144,3 +144,36 @@ def test_an_end_of_a_closed_one_is_no_longer_to_be_waited_for() -> None:
     reader.close()
     with pytest.raises(OSError, match="closed"):
         wait([reader])
+
+
+def send_by_threads(writer: Connection, count: int) -> None:
+    def send(thread: int) -> None:
+        for number in range(count):
+            # Some too long for a hand.
+            writer.send((thread, number, "x" * (number % 10 // 9 * 2000)))
+
+    for sender in [in_thread(send, thread) for thread in range(2)]:
+        sender.join()
+
+
+def test_threads_share_both_ends(ctx: Any) -> None:
+    reader, writer = ctx.Pipe(duplex=False)
+    process = start(ctx, send_by_threads, writer, 500)
+    got: list[list[tuple[int, int]]] = [[], []]
+
+    def receive(thread: int) -> None:
+        while (message := reader.recv()) is not None:
+            got[thread].append(message[:2])
+
+    receivers = [in_thread(receive, thread) for thread in range(2)]
+    end(process)
+    for _ in receivers:
+        writer.send(None)
+    for receiver in receivers:
+        receiver.join()
+    assert sorted(got[0] + got[1]) == [(thread, number) for thread in range(2) for number in range(500)]
+    # Each receiver sees what each sender sent in its order.
+    for mine in got:
+        for thread in range(2):
+            numbers = [number for sender, number in mine if sender == thread]
+            assert numbers == sorted(numbers)

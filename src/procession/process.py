@@ -140,7 +140,9 @@ class Process(BaseProcess):
             raise AssertionError("can only join a started process: call start() first")
         if timeout is None and self._config.get("daemon") and _is_exiting():  # type: ignore[attr-defined]
             self._see_off()
-        super().join(timeout)
+        # As the stdlib's, which asks once more what has been asked above.
+        if self._popen.wait(timeout) is not None:
+            _std._children.discard(self)  # type: ignore[attr-defined]
 
     def is_alive(self) -> bool:
         """Has it been started and not ended?  AssertionError if it is no child of this process."""

@@ -1,14 +1,15 @@
-"""A signal handler may raise at any step: nothing is lost, nothing comes twice, nothing hangs.
+"""A signal handler may raise at any step, or use the pool: nothing is lost, comes twice, or hangs.
 
 The interpreter runs signal handlers after calls, at the begin of functions and at the end of a loop's
 round.  These tests raise at each such point within the package in turn, by tracing, while answers are
-worked off; then they ask again.
+worked off; then they ask again.  Or they work off there what has come.
 """
 
 import dis
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -63,6 +64,31 @@ class HeldChannel(PromptChannel):
         cuts.append((1, 2, 10))
 
 
+class CountingChannel(HeldChannel):
+    """Counts what it answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[Any] = []
+
+    def send(self, mid: int, call: Call, items: Sequence[Any], index: int) -> None:
+        if self.held is not None:
+            self.sent.extend(items)
+        super().send(mid, call, items, index)
+
+    def cut(self, cuts: Any, wanted: Any) -> None:
+        self.sent.extend((self.held or ())[:2])
+        super().cut(cuts, wanted)
+
+
+class PiecemealChannel(ThreadChannel):
+    """Has the answers as soon as a message is sent, one by one."""
+
+    def send(self, mid: int, call: Call, items: Sequence[Any], index: int) -> None:
+        for number, item in enumerate(items):
+            self._answers.put((mid, number, 1, RESULTS, ([call.function(item)], {})))
+
+
 class UnreadChannel(PromptChannel):
     """Its worker cannot read the first message, which has more than one item."""
 
@@ -100,8 +126,12 @@ class Stand:
         assert scheduler.is_idle
 
 
-def interrupted(number: int, work: Callable[[], Any]) -> bool:
-    """Run `work`, raising AlarmError at its so many-th point; False if it has fewer."""
+def alarm() -> None:
+    raise AlarmError
+
+
+def interrupted(number: int, work: Callable[[], Any], handler: Callable[[], Any] = alarm) -> bool:
+    """Run `work`, with `handler` called at its so many-th point; False if it has fewer."""
     left = number
     fired = False
 
@@ -120,7 +150,7 @@ def interrupted(number: int, work: Callable[[], Any]) -> bool:
                 left -= name in POINTS
                 if left < 0 and not fired:
                     fired = True
-                    raise AlarmError
+                    handler()
             return opcodes
 
         return opcodes
@@ -191,6 +221,35 @@ def test_sharing_what_a_worker_has_not_begun() -> None:
         return lambda: result.get(10), check
 
     assert points(prepare) > 50
+
+
+def test_a_handler_that_asks_while_answers_are_worked_off() -> None:
+    number = 0
+    fired = True
+    while fired:
+        stand = Stand(PiecemealChannel())
+        result: Any = MapResult(stand, 10, 10, call=Call(double, EACH))
+        stand._scheduler.begin(result, result.submit, list(range(10)), [10])
+        fired = interrupted(number, partial(result.get, 10), partial(stand._scheduler.drain, 2))
+        assert result.get(10) == [2 * i for i in range(10)], f"at point {number}"
+        stand.check()
+        number += 1
+    assert number > 50
+
+
+def test_a_handler_that_asks_while_a_message_is_cut() -> None:
+    number = 0
+    fired = True
+    while fired:
+        stand = Stand(channel := CountingChannel())
+        result: Any = MapResult(stand, 1, 10, call=Call(double, EACH))
+        stand._scheduler.begin(result, result.submit, list(range(10)), [10])
+        fired = interrupted(number, partial(result.get, 10), stand._scheduler.drain)
+        assert result.get(10) == [2 * i for i in range(10)], f"at point {number}"
+        assert sorted(channel.sent) == list(range(10)), f"at point {number}"
+        stand.check()
+        number += 1
+    assert number > 50
 
 
 def test_getting_one_of_many() -> None:

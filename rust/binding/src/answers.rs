@@ -5,8 +5,10 @@ use crate::ring::Ring;
 use crate::taken::{Taken, big_buffer};
 use crate::waiting::Limit;
 use crate::wire::AnswerEnd;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
+use std::sync::OnceLock;
 
 /// Kinds, see `_flow/channel.py` and `_flow/outcome.py`.
 const NUDGE: u8 = 4;
@@ -79,10 +81,38 @@ impl<'py> Answers<'py> {
     }
 }
 
+/// No garbage is collected as long as this lives.
+///
+/// In Python 3.11 the collector runs wherever an object is made (later ones: between steps of the
+/// interpreter). A finalizer that uses the pool would receive later answers, and have them noted, before
+/// ours have left this room.
+struct Uncollected {
+    was_enabled: bool,
+}
+
+impl Uncollected {
+    fn new(py: Python<'_>) -> Uncollected {
+        static ANYWHERE: OnceLock<bool> = OnceLock::new();
+        let anywhere = *ANYWHERE.get_or_init(|| py.version_info() < (3, 12));
+        // SAFETY: we have the GIL; the same when this is dropped.
+        Uncollected { was_enabled: anywhere && unsafe { ffi::PyGC_Disable() } == 1 }
+    }
+}
+
+impl Drop for Uncollected {
+    fn drop(&mut self) {
+        if self.was_enabled {
+            // SAFETY: as above.
+            unsafe { ffi::PyGC_Enable() };
+        }
+    }
+}
+
 /// Take the answers that are there, at most `most[0]`; waits for none.
 #[pyfunction]
 pub fn take_answers<'py>(ring: &Bound<'py, Ring>, most: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyList>> {
     let py = ring.py();
+    let _uncollected = Uncollected::new(py);
     let mut answers = Answers { py, list: PyList::empty(py), run: None };
     let most = most.get_item(0)?.extract()?;
     ring.get().take_many(py, most, Limit::Now, |taken| answers.note(taken))?;

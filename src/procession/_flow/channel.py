@@ -200,6 +200,12 @@ def opener(channel: Channel) -> Callable[[Any], Opened]:
     return opened
 
 
+def shift(queue: deque[Any], first: Any) -> None:
+    """`first` of an inbox or of cuts has been worked off; perhaps by somebody else, too, who did this."""
+    if queue and queue[0] is first:
+        queue.popleft()
+
+
 class Link(ABC):
     """A worker's end."""
 

@@ -37,6 +37,7 @@ from .channel import (
     Held,
     Notes,
     opener,
+    shift,
 )
 from .helping import Helpers, Until, Waited
 from .job import Callbacks, Flight, Job
@@ -220,15 +221,14 @@ class Scheduler:
 
     def settle(self) -> None:
         """Work off what other threads have received; with the lock held."""
-        inbox, cuts = self._inbox, self._cuts
-        while inbox:
-            answers, hold = inbox[0]
-            for answer in answers:
-                self._note(answer, hold)
-            inbox.popleft()
-        while cuts:
-            self._cut_off(*cuts[0][:2])
-            cuts.popleft()
+        # In the midst of it a signal handler that uses the pool may do the same, and more.
+        for batch in tuple(self._inbox):
+            for answer in batch[0]:
+                self._note(answer, batch[1])
+            shift(self._inbox, batch)
+        for cut in tuple(self._cuts):
+            self._cut_off(*cut[:2])
+            shift(self._cuts, cut)
 
     def _work_off(self) -> None:
         if self._inbox or self._cuts:
@@ -248,7 +248,9 @@ class Scheduler:
         if flight is not None and flight.parts is None:
             if first == flight.done and first + number <= flight.end:
                 flight.job.take(flight.start + first, kept)
-                flight.done = first + number
+                # Else a signal handler has noted it meanwhile, and perhaps what comes behind it.
+                if flight.done == first:
+                    flight.done = first + number
             if flight.done == flight.end:
                 self._land(mid, flight)
 
@@ -309,16 +311,23 @@ class Scheduler:
         done where this was found out before, see `lose`.
         """
         flight = self.flying.get(mid)
-        if flight is not None and flight.parts is None and flight.end > first:
-            rest = flight.part(first, flight.end)
-            rest.parts = deque(pieces(rest, self._workers))
-            key: Any = mid, first
-            flight.job.expect(key)
+        if flight is not None and flight.parts is None:
+            if flight.end > first:
+                self._detach((mid, first), flight, first)
+            if flight.done == flight.end:
+                self._land(mid, flight)
+
+    def _detach(self, key: Any, flight: Flight, first: int) -> None:
+        rest = flight.part(first, flight.end)
+        rest.parts = deque(pieces(rest, self._workers))
+        flight.job.expect(key)
+        # No signal handler comes between these, as there is no call before the last is done.
+        if flight.end > first:
+            flight.end = first
             self.flying[key] = rest
             self._unsent.append(key)
-            flight.end = first
-            if flight.done == first:
-                self._land(mid, flight)
+        elif key not in self.flying:
+            flight.job.landed(key)  # one came before, and what it cut off has landed
 
     # ---- when workers die, and when all is over
 

@@ -44,7 +44,9 @@ impl Ring {
             Quick::NotNow => Ok(false),
             Quick::Busy => Ok(true),
         };
-        gil::without(py, || drop(rests));
+        if !rests.is_empty() {
+            gil::without(py, || drop(rests));
+        }
         // What was taken is given; the next call tells of the memory.
         if taken.is_empty() { end } else { Ok(end.unwrap_or(false)) }
     }

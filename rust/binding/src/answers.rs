@@ -4,16 +4,11 @@ use crate::pickle;
 use crate::ring::Ring;
 use crate::taken::{Taken, big_buffer};
 use crate::waiting::Limit;
-use crate::wire::AnswerEnd;
+use crate::wire::{AnswerEnd, kind};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::sync::OnceLock;
-
-/// Kinds, see `_flow/channel.py` and `_flow/outcome.py`.
-const NUDGE: u8 = 4;
-const ONE: u8 = 5;
-const OPEN: u8 = 7;
 
 /// Results that were opened at once, being scalars, and that belong together.
 struct Run<'py> {
@@ -40,9 +35,10 @@ impl<'py> Answers<'py> {
         let (end, body) = match taken {
             Taken::Bytes(data) => {
                 let Some((end, bytes)) = AnswerEnd::of(data.as_bytes()) else {
-                    return self.append((0_u64, 0_u32, 0_u32, NUDGE, self.py.None()).into_pyobject(self.py)?);
+                    return self
+                        .append((0_u64, 0_u32, 0_u32, kind::NUDGE, self.py.None()).into_pyobject(self.py)?);
                 };
-                if end.kind == ONE
+                if end.kind == kind::ONE
                     && end.count == 1
                     && let Some(Some(value)) = pickle::scalar(self.py, bytes)
                 {
@@ -52,7 +48,7 @@ impl<'py> Answers<'py> {
             }
             Taken::Block(block) => {
                 let end = AnswerEnd::of(block.bytes()).map(|(end, _)| end);
-                let end = end.unwrap_or(AnswerEnd { mid: 0, first: 0, count: 0, kind: NUDGE });
+                let end = end.unwrap_or(AnswerEnd { mid: 0, first: 0, count: 0, kind: kind::NUDGE });
                 (end, big_buffer(self.py, block)?)
             }
         };
@@ -75,7 +71,7 @@ impl<'py> Answers<'py> {
 
     fn close(&mut self) -> PyResult<()> {
         match self.run.take() {
-            Some(run) => self.list.append((run.mid, run.first, run.values.len(), OPEN, run.values)),
+            Some(run) => self.list.append((run.mid, run.first, run.values.len(), kind::OPEN, run.values)),
             None => Ok(()),
         }
     }

@@ -20,6 +20,9 @@ fn over(held: Held) -> PyClassInitializer<Claims> {
     PyClassInitializer::from(base(held)).add_subclass(Claims {})
 }
 
+/// (tag, begun, runs, answers, end)
+type ClaimTuple = (u64, u64, bool, bool, u64);
+
 /// The claim of this slot.
 pub fn slot<'a>(claims: &'a Bound<'_, Claims>, number: i64) -> PyResult<Slot<'a>> {
     let held = claims.as_super().get().held()?;
@@ -53,7 +56,7 @@ impl Claims {
         attach::<Claims>(class, handle)
     }
 
-    fn read(slf: &Bound<'_, Self>, slot: i64) -> PyResult<Option<(u64, u64, bool, bool, u64)>> {
+    fn read(slf: &Bound<'_, Self>, slot: i64) -> PyResult<Option<ClaimTuple>> {
         let claim = self::slot(slf, slot)?.claim().read();
         Ok(claim.map(|(tag, now)| (tag, now.begun, now.runs, now.answers, now.end)))
     }

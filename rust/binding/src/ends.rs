@@ -8,16 +8,12 @@ use crate::serve::{Message, Part};
 use crate::taken::{Taken, big_buffer};
 use crate::tasks::{is_scalar, pickled};
 use crate::waiting::Limit;
-use crate::wire::{AnswerEnd, TaskEnd};
+use crate::wire::{AnswerEnd, TaskEnd, kind};
 use procession_core::claims::MOST;
 use procession_core::ring::Slot;
 use pyo3::exceptions::{PyBaseException, PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-
-/// Kinds of answers, see `_flow/outcome.py`: scalars, in a list or one alone.
-const MANY: u8 = 0;
-const ONE: u8 = 5;
 
 /// Tasks, answers, claims, and the place in these.
 pub type Rings<'py> = (Bound<'py, Ring>, Bound<'py, Ring>, Bound<'py, Claims>, i64);
@@ -82,6 +78,7 @@ impl<'a, 'py> Ends<'a, 'py> {
         }
         self.link.call_method0("idle")?;
         loop {
+            // None: an alarm, which is not for us.
             if let Some(taken) = self.tasks.get_message(py, Some(&self.slot), Limit::Never)? {
                 return Ok(taken);
             }
@@ -162,7 +159,7 @@ impl<'a, 'py> Ends<'a, 'py> {
             return Ok(false);
         }
         let (first, count) = (part.first as u32, part.values.len() as u32);
-        let end = AnswerEnd { mid, first, count, kind: if count == 1 { ONE } else { MANY } };
+        let end = AnswerEnd { mid, first, count, kind: if count == 1 { kind::ONE } else { kind::MANY } };
         match self.pickle_and_put(&part.values, &end) {
             Err(error) if error.is_instance_of::<PyMemoryError>(self.link.py()) => Ok(false),
             done => done,
@@ -170,7 +167,7 @@ impl<'a, 'py> Ends<'a, 'py> {
     }
 
     fn pickle_and_put(&self, values: &Bound<'py, PyList>, end: &AnswerEnd) -> PyResult<bool> {
-        let value = if end.kind == ONE { values.get_item(0)? } else { values.as_any().clone() };
+        let value = if end.kind == kind::ONE { values.get_item(0)? } else { values.as_any().clone() };
         if let Some(pickle) = Pickle::of(&value) {
             return self.put(&pickle.parts(), end);
         }

@@ -4,6 +4,7 @@
 //! of Python; over rings the plain cases, which are nearly all, need no Python: see [`crate::ends`].
 
 use crate::ends::{Ends, Rings};
+use crate::wire::mode;
 use procession_core::wait::clock;
 use pyo3::exceptions::PyBaseException;
 use pyo3::ffi;
@@ -15,10 +16,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const PATIENCE: u64 = 1_000_000;
 /// Items between two looks at the clock, where they are so short (in nanoseconds, all of them).
 const STRIDE: (usize, u64) = (8, 40_000);
-
-/// How items are given to the function: `_flow/task.py`.
-const EACH: u8 = 0;
-const STAR: u8 = 1;
 
 /// Is a task running? For a handler of signals, which are meant for tasks and not for the loop.
 #[pyclass(subclass, frozen, module = "procession._core")]
@@ -217,12 +214,12 @@ fn list_of(items: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyList>> {
 fn call<'py>(mode: u8, function: &Bound<'py, PyAny>, item: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     match mode {
         // SAFETY: two objects, then the end of the arguments; the result is new, or null with an error set.
-        EACH => unsafe {
+        mode::EACH => unsafe {
             let end = std::ptr::null_mut::<ffi::PyObject>();
             let result = ffi::PyObject_CallFunctionObjArgs(function.as_ptr(), item.as_ptr(), end);
             Bound::from_owned_ptr_or_err(item.py(), result)
         },
-        STAR => function.call1(tuple_of(item)?),
+        mode::STAR => function.call1(tuple_of(item)?),
         _ => {
             let (args, kwds): (Bound<PyAny>, Bound<PyAny>) = item.extract()?;
             function.call(tuple_of(&args)?, Some(&dict_of(&kwds)?))

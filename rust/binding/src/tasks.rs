@@ -1,14 +1,11 @@
 //! What a pool sends to its workers, where C alone pickles it; all else goes by `_flow/ring_channel.py`.
 
 use crate::ring::Ring;
-use crate::wire::TaskEnd;
+use crate::wire::{TaskEnd, mode};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyRange, PyString, PyTuple};
 
-/// How items are given to the function, see `_flow/task.py`.
-const STAR: u8 = 1;
-const APPLY: u8 = 2;
 const PROTOCOL: u8 = 5;
 
 /// Send a message, if its items are plain; else nothing is done.
@@ -29,8 +26,8 @@ pub fn pickled<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> 
 
 fn are_plain(mode: u8, items: &Bound<'_, PyAny>) -> bool {
     match mode {
-        APPLY => sequence(items, is_plain_call),
-        STAR => sequence(items, |item| sequence(item, is_scalar)),
+        mode::APPLY => sequence(items, is_plain_call),
+        mode::STAR => sequence(items, |item| sequence(item, is_scalar)),
         _ => items.is_exact_instance_of::<PyRange>() || sequence(items, is_scalar),
     }
 }

@@ -2,6 +2,25 @@
 //!
 //! Little-endian and without gaps; `_flow/wire.py` has the same in Python.
 
+/// How items are given to the function, as in `_flow/task.py`.
+pub mod mode {
+    pub const EACH: u8 = 0;
+    pub const STAR: u8 = 1;
+    pub const APPLY: u8 = 2;
+}
+
+/// Kinds of answers, as in `_flow/channel.py` and `_flow/outcome.py`.
+pub mod kind {
+    /// Scalars, in a list.
+    pub const MANY: u8 = 0;
+    /// About nothing.
+    pub const NUDGE: u8 = 4;
+    /// One scalar.
+    pub const ONE: u8 = 5;
+    /// A list that was opened when it was received.
+    pub const OPEN: u8 = 7;
+}
+
 /// The end of a message to a worker, behind the pickle of its items and the text of its function.
 pub struct TaskEnd {
     /// Number of the message.

@@ -163,7 +163,10 @@ impl Heap {
     fn copy_pages(&self, range: &Range) {
         for at in (range.at..range.at + range.length).step_by(PAGE as usize) {
             // SAFETY: a byte of memory of ours, to which other threads may be writing.
-            unsafe { self.at::<AtomicU8>(at) }.fetch_or(0, Ordering::Relaxed);
+            let byte = unsafe { self.at::<AtomicU8>(at) };
+            let now = byte.load(Ordering::Relaxed);
+            // Or-ing nothing would do, had compilers not made it a load. Where this fails, another has written.
+            let _ = byte.compare_exchange(now, now, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 }

@@ -25,7 +25,7 @@ def ensure() -> None:
         return
     check_rust()
     stamps.forget("native")
-    step("building the native module (the first time takes a minute)")
+    step("building the native module (the first time takes a minute or three)")
     build()
     stamps.write("native", stamps.digest(sources(), built()))
 

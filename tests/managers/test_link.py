@@ -1,5 +1,6 @@
 """What is told of a manager that is gone."""
 
+import os
 from multiprocessing import process as registry
 from typing import Any
 
@@ -20,6 +21,10 @@ from tests.kit import eventually
 )
 def test_fate(exitcode: int | None, text: str) -> None:
     assert fate(exitcode) == text
+
+
+def test_a_manager_that_hangs_up_and_lives() -> None:
+    assert _Server("a manager", os.getpid()).fate().startswith("runs, but has hung up")
 
 
 def test_a_manager_whose_process_another_thread_closes(ctx: Any) -> None:

@@ -217,6 +217,28 @@ def test_a_server_in_this_process() -> None:
     server.listener.close()
 
 
+def test_a_server_that_has_no_threads_left_says_so(monkeypatch: Any) -> None:
+    server = Manager(authkey=KEY).get_server()
+    distant = Distant(server.address, KEY)
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread is not accepter:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    accepter = threading.Thread(target=server.accepter, daemon=True)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    accepter.start()
+    with pytest.raises(RemoteError, match="can't start new thread"):
+        distant.connect()
+    monkeypatch.undo()
+    distant.connect()
+    assert distant.Made().step() == 1
+    server.stop_event.set()
+    server.listener.close()
+
+
 # ---- strangers -----------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ import errno
 import os
 import signal
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from multiprocessing import process as _process
@@ -257,6 +258,8 @@ class _Server:
                     # Its connections may be closed a moment before it has ended.
                     child.join(1)
                     self._exitcode = child.exitcode
+        if self._exitcode is None and self._pid is not None and _goes_on(self._pid):
+            return "runs, but has hung up: it may have no memory, threads or descriptors left"
         return fate(self._exitcode)
 
 
@@ -271,6 +274,20 @@ def fate(exitcode: int | None) -> str:
             how = signal.Signals(-exitcode).name
         return f"was killed by {how}"
     return f"ended with exit code {exitcode}"
+
+
+def _goes_on(pid: int) -> bool:
+    """Does it run a second from now?  The connections of one that ends are closed a moment before."""
+    for _ in range(20):
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as stat:
+                state = stat.read().rpartition(b")")[2].split()[0]
+        except OSError:
+            return False
+        if state in (b"Z", b"X"):
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _all() -> list[Link]:

@@ -18,7 +18,7 @@ from itertools import count
 from multiprocessing import managers
 from multiprocessing import process as _process
 from multiprocessing import util as _util
-from traceback import format_exc
+from traceback import format_exc, format_exception_only
 from typing import Any
 
 from .. import _family
@@ -81,8 +81,15 @@ class Server(managers.Server):
                 continue
             try:
                 threading.Thread(target=self.handle_request, args=(conn,), daemon=True).start()
-            except RuntimeError:  # out of threads
-                conn.close()
+            except RuntimeError as error:
+                self._turn_away(conn, error)
+
+    def _turn_away(self, conn: Any, reason: RuntimeError) -> None:
+        """Tell a peer why it is not served: there are no threads left, so nobody else is waiting for one."""
+        with contextlib.suppress(Exception), conn:
+            self._admit(conn)
+            conn.recv()
+            conn.send(("#TRACEBACK", "".join(format_exception_only(reason))))
 
     def _handle_request(self, c: Any) -> None:
         try:
